@@ -1,0 +1,57 @@
+package policy
+
+import "syscall"
+
+// ChownRequest asks for another owner or group, see chown(2).
+type ChownRequest struct {
+	// CallerUID is the uid of the calling process, as the daemon sees it.
+	CallerUID uint32
+	// Shared is set when the mount serves several uids.
+	Shared bool
+	// OldUID and OldGID are the present owner and group.
+	OldUID, OldGID uint32
+	// NewUID and NewGID are those asked for, where SetUID and SetGID are set.
+	NewUID, NewGID uint32
+	// SetUID and SetGID say which of the two is to change.
+	SetUID, SetGID bool
+}
+
+// Chown decides about another owner or group. Asking for what is there already
+// is always allowed: tar(1) and install(1) do so for each file. Everything else
+// is EPERM unless the rule lets the caller do it.
+//
+// "Privileged" means uid 0, since FUSE requests carry no capabilities.
+func (p *Policy) Chown(r ChownRequest) Decision {
+	d := p.set.chown(r)
+	if p.warns(d) {
+		return d.letThrough(unenforced.chown(r))
+	}
+	return d
+}
+
+func (s *settings) chown(r ChownRequest) Decision {
+	const op = "chown"
+	newUID := r.SetUID && r.NewUID != r.OldUID
+	newGID := r.SetGID && r.NewGID != r.OldGID
+	switch {
+	case !newUID && !newGID:
+		return allow(op)
+	case s[idChown] == chownAllow:
+		return chownAsDocumented(op, r, newUID)
+	case s[idChown] == chownSharedRoot && r.Shared && r.CallerUID == 0:
+		return allow(op)
+	case s[idChown] == chownSharedRoot:
+		return refuse(op, RuleChown, syscall.EPERM, "only root on a shared mount may change owners")
+	}
+	return refuse(op, RuleChown, syscall.EPERM, "owners and groups cannot be changed")
+}
+
+// chownAsDocumented holds a request to chown(2): root changes anything, an
+// owner the group. That the owner belongs to the new group has been checked by
+// the kernel, which alone knows the caller's groups.
+func chownAsDocumented(op string, r ChownRequest, newUID bool) Decision {
+	if r.CallerUID == 0 || !newUID && r.CallerUID == r.OldUID {
+		return allow(op)
+	}
+	return refuse(op, RuleFilesystem, syscall.EPERM, "only root may change the owner, only root or the owner the group")
+}
