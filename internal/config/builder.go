@@ -1,0 +1,30 @@
+package config
+
+// Builder collects the options of one mount from flags and option lists, in the order in which they were given. It is
+// not safe for concurrent use and is spent after Finish.
+type Builder struct {
+	system System
+
+	size       amount // zero value: the default
+	sizeSource string
+	inodes     int64  // 0: the default
+	userSize   amount
+	userInodes int64
+	userSource string // the flag that gave userSize or userInodes
+
+	uid, gid             *uint32 // nil: the default
+	uidSource, gidSource string
+	mode                 *uint32
+	modeSource           string
+
+	profile, profileSource   string
+	policyFile, policySource string
+	template, templateSource string
+	settings                 []Setting
+
+	exec, noexec                 string // the flag, if it was given
+	shared, private, noSymfollow bool
+}
+
+// New returns an empty Builder for this system.
+func New(system System) *Builder { return &Builder{system: system} }

@@ -1,0 +1,55 @@
+package config
+
+// Options describe one mount completely. They are plain data, marshalled to JSON by the process that checked them and
+// trusted by the process that serves.
+type Options struct {
+	// Version of the program, for status.
+	Version string `json:"version"`
+	// Mountpoint is absolute.
+	Mountpoint string `json:"mountpoint"`
+	// Source is the first field of the mount in mountinfo(5), DefaultSource unless mount(8) was given another.
+	Source string `json:"source"`
+
+	// Profile names the policy profile; PolicyFile and PolicyText are the file that was read, both empty if there
+	// was none; Settings are the rules set by flags. Policy composes the three.
+	Profile    string    `json:"profile"`
+	PolicyFile string    `json:"policy_file,omitempty"`
+	PolicyText string    `json:"policy_text,omitempty"`
+	Settings   []Setting `json:"settings,omitempty"`
+	// NameTemplate is the template of assigned names, empty for the default.
+	NameTemplate string `json:"name_template,omitempty"`
+
+	// SizeBytes limits contents, names and attributes together: a multiple of PageSize, at least one page.
+	SizeBytes int64 `json:"size_bytes"`
+	// Inodes limits files and directories, the root included.
+	Inodes int64 `json:"inodes"`
+	// UserSizeBytes and UserInodes limit each uid of a shared mount; 0 on a private one.
+	UserSizeBytes int64 `json:"user_size_bytes"`
+	UserInodes    int64 `json:"user_inodes"`
+
+	// UID and GID own the root directory and, on a private mount, are the only identity that may enter.
+	UID uint32 `json:"uid"`
+	GID uint32 `json:"gid"`
+	// Mode holds the permission bits of the root directory.
+	Mode uint32 `json:"mode"`
+	// Shared admits other uids (allow_other).
+	Shared bool `json:"shared"`
+	// NoSymfollow asks for MS_NOSYMFOLLOW even where the policy lets symbolic links be made.
+	NoSymfollow bool `json:"no_symfollow"`
+}
+
+// DefaultSource is what mountinfo shows as the source of a mount.
+const DefaultSource = "safetmp"
+
+// Setting is one policy rule set on the command line.
+type Setting struct {
+	Source string `json:"source"` // the flag, for messages and `safetmp policy`
+	Value  string `json:"value"`  // "rule=value"
+}
+
+// Modes of the root directory by default: a private mount is its owner's; a shared one may be entered and written by
+// everybody, listed by nobody, and entries are removed by their owners only.
+const (
+	DefaultPrivateMode = 0o700
+	DefaultSharedMode  = 0o1733
+)
