@@ -6,7 +6,7 @@ import (
 )
 
 // Layer is one source of settings, a policy file or one flag. The zero Layer
-// sets nothing.
+// sets nothing. A Layer is immutable.
 type Layer struct {
 	profile       Profile // empty when the source names none
 	profileSource string
@@ -33,23 +33,23 @@ func ParseSetting(source, setting string) (Layer, error) {
 			Accepted: "RULE=VALUE; rules: " + ruleNames(),
 		}
 	}
-	id, level, err := lookUp(rule, value)
+	id, level, err := lookUp(source, rule, value)
 	if err != nil {
-		err.File = source
 		return Layer{}, err
 	}
 	return Layer{flag: true, settings: []layerSetting{{id, level, source}}}, nil
 }
 
-// lookUp finds a rule and one of its values. The error lacks its place.
-func lookUp(rule, value string) (ruleID, level, *ParseError) {
+// lookUp finds a rule and one of its values.
+func lookUp(source, rule, value string) (ruleID, level, error) {
 	id, ok := ruleByName(rule)
 	if !ok {
-		return 0, 0, &ParseError{Problem: "unknown rule " + quote(rule), Accepted: "rules: " + ruleNames()}
+		return 0, 0, &ParseError{File: source, Problem: "unknown rule " + quote(rule), Accepted: "rules: " + ruleNames()}
 	}
 	level, ok := id.levelByName(value)
 	if !ok {
 		return 0, 0, &ParseError{
+			File:     source,
 			Problem:  fmt.Sprintf("rule %s has no value %s", rule, quote(value)),
 			Accepted: "values: " + strings.Join(ruleTable[id].Values, ", "),
 		}

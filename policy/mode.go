@@ -21,8 +21,8 @@ const (
 	reasonRoot  = "the mount root may not become wider than it was mounted"
 )
 
-// excess tells which bits of a mode the rules take away, and why. Mask is what
-// may be stored; the reason belongs to the first rule that takes something.
+// excess is a mode of which the rules may have taken something. Rule and reason
+// tell the last rule that did, and are empty when none did.
 type excess struct {
 	mode   uint32
 	rule   Rule

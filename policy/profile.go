@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Profile is the name of a complete set of rules.
 type Profile string
@@ -34,11 +31,15 @@ func Profiles() []Profile {
 	return names
 }
 
-// ParseProfile returns the profile with this name. The error is one line that
-// lists the accepted ones.
-func ParseProfile(name string) (Profile, error) {
+// ParseProfile returns the profile with this name. Source is the flag or option
+// it came with. The error is a [*ParseError] that lists the profiles.
+func ParseProfile(source, name string) (Profile, error) {
 	if _, ok := profileRank(Profile(name)); !ok {
-		return "", fmt.Errorf("unknown profile %s (profiles: %s)", quote(name), profileNames())
+		return "", &ParseError{
+			File:     source,
+			Problem:  "unknown profile " + quote(name),
+			Accepted: "profiles: " + profileNames(),
+		}
 	}
 	return Profile(name), nil
 }
