@@ -1,0 +1,94 @@
+//go:build linux
+
+package integration
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// helperEnv names the helper that a copy of this test binary runs instead of
+// tests. Helpers are second processes that need no compiler and no script.
+const helperEnv = "SAFETMP_IT_HELPER"
+
+// helpers is filled by the files that use them. Each returns an exit code.
+var helpers = map[string]func(args []string) error{}
+
+func runHelper(name string, args []string) int {
+	work, known := helpers[name]
+	if !known {
+		fmt.Fprintf(os.Stderr, "helper %q is unknown\n", name)
+		return 2
+	}
+	if err := work(args); err != nil {
+		fmt.Fprintf(os.Stderr, "helper %s: %v\n", name, err)
+		return 1
+	}
+	return 0
+}
+
+// helperCommand prepares helper name to run as uid.
+func helperCommand(uid int, name string, args ...string) *exec.Cmd {
+	cmd := command(uid, suite.helper, args...)
+	cmd.Env = []string{helperEnv + "=" + name, "PATH=" + os.Getenv("PATH")}
+	return cmd
+}
+
+// partner is a helper that answers line by line.
+type partner struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// startPartner starts helper name as uid and waits for its line "ready".
+func startPartner(t testing.TB, uid int, name string, args ...string) *partner {
+	t.Helper()
+	cmd := helperCommand(uid, name, args...)
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+		_ = cmd.Wait()
+	})
+	p := &partner{cmd: cmd, in: in, out: bufio.NewReader(out)}
+	require.Equal(t, "ready", p.line(t))
+	return p
+}
+
+// ask sends one line and returns the answer.
+func (p *partner) ask(t testing.TB, line string) string {
+	t.Helper()
+	_, err := fmt.Fprintln(p.in, line)
+	require.NoError(t, err)
+	return p.line(t)
+}
+
+func (p *partner) line(t testing.TB) string {
+	t.Helper()
+	line, err := p.out.ReadString('\n')
+	require.NoError(t, err, "partner's answer")
+	return line[:len(line)-1]
+}
+
+// serve is the partner's half: it says ready, then answers each line.
+func serve(answer func(line string) string) error {
+	fmt.Println("ready")
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		fmt.Println(answer(lines.Text()))
+	}
+	return lines.Err()
+}
