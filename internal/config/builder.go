@@ -7,7 +7,7 @@ type Builder struct {
 
 	size       amount // zero value: the default
 	sizeSource string
-	inodes     int64  // 0: the default
+	inodes     int64 // 0: the default
 	userSize   amount
 	userInodes int64
 	userSource string // the flag that gave userSize or userInodes

@@ -1,0 +1,98 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// target is a checked mountpoint, held open so that what was checked is what is mounted on.
+type target struct {
+	fd   int
+	path string // absolute, symbolic links resolved
+}
+
+// openTarget checks the mountpoint: it exists, is a directory, no safetmp is on it, and it is empty.
+func openTarget(dir string) (*target, error) {
+	if e, err := Find(dir); err == nil {
+		return nil, &Error{Op: "mount", Path: dir, Err: ErrAlreadyMounted, hint: "safetmp umount " + e.Mountpoint}
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, mountpointError(dir, err)
+	}
+	t := &target{fd: fd}
+	if err := t.check(dir); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// check fills in the path and looks for files.
+func (t *target) check(dir string) error {
+	path, err := os.Readlink(t.procPath())
+	if err != nil {
+		return &Error{Op: "mount", Path: dir, Err: err, hint: "is /proc mounted?"}
+	}
+	t.path = path
+	empty, err := t.empty()
+	if err != nil {
+		return mountpointError(dir, err)
+	}
+	if !empty {
+		return &Error{Op: "mount", Path: dir, Err: ErrNotEmpty, hint: "the mount would hide what is in it; choose an empty directory"}
+	}
+	return nil
+}
+
+// empty reports whether the directory has no entries.
+func (t *target) empty() (bool, error) {
+	fd, err := unix.Open(t.procPath(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	d := os.NewFile(uintptr(fd), t.path)
+	defer d.Close()
+	names, err := d.Readdirnames(1)
+	if len(names) > 0 {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return true, nil
+}
+
+// procPath names the open directory itself, whatever its path leads to by now.
+func (t *target) procPath() string { return fmt.Sprintf("/proc/self/fd/%d", t.fd) }
+
+func (t *target) close() { _ = unix.Close(t.fd) }
+
+// mountpointError puts the errno of opening a mountpoint into words.
+func mountpointError(dir string, err error) error {
+	e := &Error{Op: "mount", Path: dir, Err: err}
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		e.Err, e.hint = ErrNoMountpoint, "create it: mkdir -m 700 "+shellQuote(dir)
+	case errors.Is(err, unix.ENOTDIR):
+		e.Err = ErrNotDirectory
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		e.Err, e.hint = caused(ErrNotPermitted, err), "the directory must be yours"
+	case errors.Is(err, unix.ENOTCONN):
+		e.Err, e.hint = caused(ErrAlreadyMounted, err), "a dead FUSE mount is in the way: fusermount3 -u "+shellQuote(dir)
+	}
+	return e
+}
+
+// shellQuote makes a path fit for pasting.
+func shellQuote(path string) string {
+	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+:,@%") == "" && path != "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
