@@ -109,7 +109,10 @@ func (s *settings) chmod(r ChmodRequest) Decision {
 	if r.Kind == KindSymlink {
 		return refuse(op, RuleFilesystem, syscall.EOPNOTSUPP, "symbolic links have no mode of their own")
 	}
-	e := s.limitExisting(r)
+	e := s.limit(r.Kind, r.RawMode)
+	if r.MountRoot {
+		e = s.limitRoot(r.RawMode, r.RootMode&permBits)
+	}
 	switch {
 	case e.rule == "":
 		return Decision{Verdict: Allow, Op: op, Mode: e.mode}
@@ -119,15 +122,21 @@ func (s *settings) chmod(r ChmodRequest) Decision {
 	return Decision{Verdict: AllowChanged, Op: op, Mode: e.mode, Rule: e.rule, Reason: e.reason}
 }
 
-// limitExisting is limit with the exception for the mount root.
-func (s *settings) limitExisting(r ChmodRequest) excess {
-	if !r.MountRoot || s[idModes] == modesKeep {
-		return s.limit(r.Kind, r.RawMode)
+// limitRoot is limit for the mount root, which may have what it was mounted
+// with whatever the rules say.
+func (s *settings) limitRoot(rawMode, rootMode uint32) excess {
+	permitted := rootMode
+	if s[idModes] == modesKeep {
+		permitted |= permBits &^ setIDBits
+		if s[idSetID] == setIDKeep {
+			permitted = permBits
+		}
 	}
-	e := excess{mode: r.RawMode & permBits}
-	e.take(permBits&^r.RootMode, RuleModes, reasonRoot)
-	if sticky := r.RootMode & stickyBit; e.mode&othersWrite != 0 && sticky&^e.mode != 0 {
-		e.mode |= sticky
+	e := excess{mode: rawMode & permBits}
+	e.take(permBits&^permitted, RuleModes, reasonRoot)
+	lostSticky := rootMode&stickyBit != 0 && e.mode&stickyBit == 0
+	if s[idModes] != modesKeep && lostSticky && e.mode&othersWrite != 0 {
+		e.mode |= stickyBit
 		e.rule, e.reason = RuleModes, reasonRoot
 	}
 	return e

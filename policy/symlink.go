@@ -41,6 +41,10 @@ func (p *Policy) Symlink(r SymlinkRequest) Decision {
 // been moved since it was made, or the directory it is in. EACCES when it would
 // now leave its top-level entry, as for links that protected_symlinks refuses
 // to follow, see proc(5).
+//
+// A decision holds for the place that the link is in now: under
+// symlinks=inside the kernel must not be told to cache targets
+// (FUSE_CACHE_SYMLINKS).
 func (p *Policy) Readlink(r SymlinkRequest) Decision {
 	d := p.set.readlink(r)
 	if p.warns(d) {

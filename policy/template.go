@@ -70,7 +70,10 @@ func nextPart(rest string) (p part, length int, problem string) {
 			return part{field: field}, len(field), ""
 		}
 	}
-	unknown, _, _ := strings.Cut(rest, "}")
+	unknown, _, closed := strings.Cut(rest, "}")
+	if !closed {
+		return p, 0, "no closing brace in " + quote(rest)
+	}
 	return p, 0, "unknown field " + quote(unknown+"}")
 }
 
