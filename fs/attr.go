@@ -1,0 +1,199 @@
+package fs
+
+import (
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"safetmp/policy"
+)
+
+// GetAttr answers stat(2): ESTALE for a nodeid that is not known.
+func (f *FS) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	ino, err := f.inode(in.NodeId)
+	if err != nil {
+		return toStatus(err)
+	}
+	ino.giveAttr(out)
+	return fuse.OK
+}
+
+func (ino *inode) giveAttr(out *fuse.AttrOut) {
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	ino.attrLocked(&out.Attr)
+	out.SetTimeout(forever)
+}
+
+// SetAttr answers chmod(2), chown(2), truncate(2) and utimensat(2). What the
+// policy refuses changes nothing, not even the parts of the request that it
+// would have allowed.
+func (f *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	return toStatus(f.setAttr(callerOf(&in.InHeader), in, out))
+}
+
+func (f *FS) setAttr(c caller, in *fuse.SetAttrIn, out *fuse.AttrOut) error {
+	ino, err := f.inode(in.NodeId)
+	if err != nil {
+		return err
+	}
+	mode, err := f.decideMode(c, ino, in)
+	if err != nil {
+		return err
+	}
+	if err := f.decideOwner(c, ino, in); err != nil {
+		return err
+	}
+	now := f.now()
+	if in.Valid&fuse.FATTR_SIZE != 0 {
+		if err := f.resize(in.NodeId, in.Size, now); err != nil {
+			return err
+		}
+	}
+	if err := f.applyOwner(ino, in); err != nil {
+		return err
+	}
+	ino.mu.Lock()
+	if in.Valid&fuse.FATTR_MODE != 0 {
+		ino.mode = ino.mode&syscall.S_IFMT | mode
+	}
+	if in.Valid&fuse.FATTR_KILL_SUIDGID != 0 {
+		ino.killPrivLocked()
+	}
+	ino.setTimesLocked(in, now)
+	ino.ctime = now
+	ino.mu.Unlock()
+	ino.giveAttr(out)
+	return nil
+}
+
+// decideMode asks the policy about a chmod and returns the bits to store.
+func (f *FS) decideMode(c caller, ino *inode, in *fuse.SetAttrIn) (uint32, error) {
+	if in.Valid&fuse.FATTR_MODE == 0 {
+		return 0, nil
+	}
+	ino.mu.Lock()
+	kind, _ := policy.KindOfMode(ino.mode)
+	ino.mu.Unlock()
+	d := f.policy.Chmod(policy.ChmodRequest{
+		Kind: kind, RawMode: in.Mode & 07777, MountRoot: ino == f.root, RootMode: f.opts.RootMode,
+	})
+	return d.Mode, f.judge(c, "chmod", d)
+}
+
+// decideOwner asks the policy about a chown.
+func (f *FS) decideOwner(c caller, ino *inode, in *fuse.SetAttrIn) error {
+	if in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID) == 0 {
+		return nil
+	}
+	ino.mu.Lock()
+	req := policy.ChownRequest{
+		CallerUID: c.uid, Shared: f.opts.Shared, OldUID: ino.uid, OldGID: ino.gid,
+		NewUID: in.Uid, NewGID: in.Gid,
+		SetUID: in.Valid&fuse.FATTR_UID != 0, SetGID: in.Valid&fuse.FATTR_GID != 0,
+	}
+	ino.mu.Unlock()
+	return f.judge(c, "chown", f.policy.Chown(req))
+}
+
+// applyOwner carries out a chown that was allowed; what the inode costs moves
+// to the new owner's share, or EDQUOT.
+func (f *FS) applyOwner(ino *inode, in *fuse.SetAttrIn) error {
+	if in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID) == 0 {
+		return nil
+	}
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	if in.Valid&fuse.FATTR_UID != 0 && in.Uid != ino.uid {
+		if err := f.recharge(ino, in.Uid); err != nil {
+			return err
+		}
+		ino.uid = in.Uid
+	}
+	if in.Valid&fuse.FATTR_GID != 0 {
+		ino.gid = in.Gid
+	}
+	if !ino.isDir() {
+		ino.killPrivLocked()
+	}
+	return nil
+}
+
+// recharge moves what an inode costs to another owner, all of it or nothing.
+//
+// Preconditions: ino.mu is held.
+func (f *FS) recharge(ino *inode, uid uint32) error {
+	n := inodesOf(ino, ino.nlink)
+	for taken := range n {
+		if err := f.store.ReserveInode(uid); err != nil {
+			for range taken {
+				f.store.ReleaseInode(uid)
+			}
+			return err
+		}
+	}
+	meta := ino.xattrBytesLocked()
+	err := f.store.ChargeMeta(uid, meta)
+	if err == nil && ino.blob != nil {
+		if err = ino.blob.SetOwner(uid); err != nil {
+			f.store.ReleaseMeta(uid, meta)
+		}
+	}
+	payer := ino.uid
+	if err != nil {
+		payer = uid
+	} else {
+		f.store.ReleaseMeta(ino.uid, meta)
+	}
+	for range n {
+		f.store.ReleaseInode(payer)
+	}
+	return err
+}
+
+// resize sets the length of a regular file.
+func (f *FS) resize(nodeid, size uint64, now int64) error {
+	ino, err := f.regular(nodeid)
+	if err != nil {
+		return err
+	}
+	if size > maxOffset {
+		return syscall.EFBIG
+	}
+	if err := ino.blob.Truncate(int64(size)); err != nil {
+		return err
+	}
+	ino.touch(now)
+	return nil
+}
+
+// killPrivLocked clears set-user-ID, and set-group-ID where the group may
+// execute, as a change by an unprivileged process must (inode(7); the kernel
+// leaves it to us under FUSE_HANDLE_KILLPRIV_V2).
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) killPrivLocked() {
+	ino.mode &^= syscall.S_ISUID
+	if ino.mode&syscall.S_IXGRP != 0 {
+		ino.mode &^= syscall.S_ISGID
+	}
+}
+
+// setTimesLocked carries out the utimensat part of a request.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) setTimesLocked(in *fuse.SetAttrIn, now int64) {
+	if in.Valid&fuse.FATTR_ATIME != 0 {
+		ino.atime = requestedTime(in.Valid&fuse.FATTR_ATIME_NOW != 0, in.Atime, in.Atimensec, now)
+	}
+	if in.Valid&fuse.FATTR_MTIME != 0 {
+		ino.mtime = requestedTime(in.Valid&fuse.FATTR_MTIME_NOW != 0, in.Mtime, in.Mtimensec, now)
+	}
+}
+
+func requestedTime(isNow bool, sec uint64, nsec uint32, now int64) int64 {
+	if isNow {
+		return now
+	}
+	return int64(sec)*1e9 + int64(nsec)
+}

@@ -1,0 +1,132 @@
+package fs
+
+import (
+	"fmt"
+	"syscall"
+
+	"safetmp/memstore"
+)
+
+// Check holds the whole tree against itself and against the store: names and
+// streams of every directory, link counts, parents, and the accounting of
+// inodes and metadata. Nothing may change meanwhile. It is for tests; the cost
+// is a walk of the tree.
+func (f *FS) Check() error {
+	t := tally{links: map[uint64]uint32{}, subdirs: map[uint64]uint32{}}
+	all := f.everyInode()
+	for _, ino := range all {
+		if ino.dir == nil {
+			continue
+		}
+		if err := t.directory(ino); err != nil {
+			return fmt.Errorf("fs: directory %d: %w", ino.id, err)
+		}
+	}
+	for _, ino := range all {
+		if err := t.inode(ino, ino == f.root); err != nil {
+			return fmt.Errorf("fs: inode %d: %w", ino.id, err)
+		}
+	}
+	return t.account(f.store.Usage())
+}
+
+// tally is what a walk of the tree adds up to.
+type tally struct {
+	links   map[uint64]uint32 // entries of each inode
+	subdirs map[uint64]uint32 // subdirectories of each directory
+	inodes  int64
+	meta    memstore.Bytes
+}
+
+// directory checks one directory and counts its entries.
+func (t *tally) directory(ino *inode) error {
+	d := ino.dir
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if err := d.checkLocked(); err != nil {
+		return err
+	}
+	for _, e := range d.byName {
+		if e.dir != ino {
+			return fmt.Errorf("entry of cookie %d thinks it is in directory %d", e.cookie, e.dir.id)
+		}
+		t.links[e.ino.id]++
+		t.meta += e.charge
+		if e.ino.isDir() {
+			t.subdirs[ino.id]++
+		}
+	}
+	return nil
+}
+
+// checkLocked holds names, aliases and the stream of a directory against one
+// another.
+//
+// Preconditions: d.mu is held, for reading at least.
+func (d *directory) checkLocked() error {
+	listed, last := 0, uint64(0)
+	for _, s := range d.stream {
+		if s.cookie <= last || s.cookie >= d.cookies {
+			return fmt.Errorf("cookie %d is out of order", s.cookie)
+		}
+		last = s.cookie
+		if s.e == nil {
+			continue
+		}
+		listed++
+		if s.e.cookie != s.cookie || d.byName[s.e.name] != s.e {
+			return fmt.Errorf("cookie %d leads to another entry than its name", s.cookie)
+		}
+		if d.naming && d.byAlias[aliasKey{s.e.alias.scope, s.e.alias.requested}] != s.e {
+			return fmt.Errorf("cookie %d is not found by its alias", s.cookie)
+		}
+	}
+	switch {
+	case listed != len(d.byName), int64(listed) != d.live.Load():
+		return fmt.Errorf("%d entries listed, %d by name, %d counted", listed, len(d.byName), d.live.Load())
+	case d.naming && listed != len(d.byAlias):
+		return fmt.Errorf("%d entries, %d aliases", listed, len(d.byAlias))
+	case d.dead && listed > 0:
+		return fmt.Errorf("removed with %d entries", listed)
+	}
+	return nil
+}
+
+// inode checks the counts of one inode and adds up what it costs.
+func (t *tally) inode(ino *inode, root bool) error {
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	want := t.links[ino.id]
+	if ino.isDir() {
+		if want > 1 || want == 0 && !root && ino.nlink != 0 {
+			return fmt.Errorf("directory with %d entries and %d links", want, ino.nlink)
+		}
+		if want = 2 + t.subdirs[ino.id]; ino.nlink == 0 {
+			want = 0
+		}
+	}
+	switch {
+	case ino.gone:
+		return fmt.Errorf("given back, but still in use")
+	case ino.nlink != want:
+		return fmt.Errorf("%d links, want %d", ino.nlink, want)
+	case ino.nlink == 0 && ino.lookups == 0:
+		return fmt.Errorf("neither links nor references")
+	case ino.blob == nil && ino.mode&syscall.S_IFMT == syscall.S_IFREG:
+		return fmt.Errorf("regular file without contents")
+	}
+	t.inodes += int64(inodesOf(ino, ino.nlink))
+	t.meta += ino.xattrBytesLocked()
+	return nil
+}
+
+// account holds the sums against the store's.
+func (t *tally) account(u memstore.Usage) error {
+	if t.inodes != u.Inodes {
+		return fmt.Errorf("fs: the tree has %d inodes, the store counts %d", t.inodes, u.Inodes)
+	}
+	if t.meta != u.Meta {
+		return fmt.Errorf("fs: names and attributes take %d bytes, the store counts %d", t.meta, u.Meta)
+	}
+	return nil
+}

@@ -1,0 +1,243 @@
+package fs
+
+import (
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"safetmp/policy"
+)
+
+// birth is a request for a new entry.
+type birth struct {
+	op      string
+	rawName string
+	rawMode uint32 // file type and permission bits
+	rawLink string // a symlink's target
+}
+
+// Create makes and opens a regular file (open(2) with O_CREAT). Errors: those
+// of the policy, EEXIST, ENOSPC, EDQUOT, ENOENT in a removed directory.
+func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, rawName string, out *fuse.CreateOut) fuse.Status {
+	b := birth{op: "create", rawName: rawName, rawMode: syscall.S_IFREG | in.Mode&07777}
+	return toStatus(f.bear(callerOf(&in.InHeader), in.NodeId, b, &out.EntryOut))
+}
+
+// Mkdir makes a directory (mkdir(2)). Errors as Create.
+func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, rawName string, out *fuse.EntryOut) fuse.Status {
+	b := birth{op: "mkdir", rawName: rawName, rawMode: syscall.S_IFDIR | in.Mode&07777}
+	return toStatus(f.bear(callerOf(&in.InHeader), in.NodeId, b, out))
+}
+
+// Mknod makes a regular file, a FIFO or a socket (mknod(2), bind(2)); devices
+// are refused with EPERM by every profile.
+func (f *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, rawName string, out *fuse.EntryOut) fuse.Status {
+	b := birth{op: "mknod", rawName: rawName, rawMode: in.Mode}
+	return toStatus(f.bear(callerOf(&in.InHeader), in.NodeId, b, out))
+}
+
+// Symlink makes a symbolic link (symlink(2)), refused with EPERM unless the
+// policy allows the target.
+func (f *FS) Symlink(_ <-chan struct{}, h *fuse.InHeader, rawTarget, rawName string, out *fuse.EntryOut) fuse.Status {
+	b := birth{op: "symlink", rawName: rawName, rawMode: syscall.S_IFLNK | 0777, rawLink: rawTarget}
+	return toStatus(f.bear(callerOf(h), h.NodeId, b, out))
+}
+
+// Tmpfile makes a regular file without a name (open(2) with O_TMPFILE), which
+// linkat(2) may name later.
+func (f *FS) Tmpfile(_ <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
+	return toStatus(f.tmpfile(callerOf(&in.InHeader), in.NodeId, in.Mode, &out.EntryOut))
+}
+
+// bear decides on a new entry, makes it and answers with it.
+func (f *FS) bear(c caller, nodeid uint64, b birth, out *fuse.EntryOut) error {
+	dir, err := f.directory(nodeid)
+	if err != nil {
+		return err
+	}
+	mode, err := f.admit(c, dir, b)
+	if err != nil {
+		return err
+	}
+	e, err := f.newEntry(c, dir, b.rawName)
+	if err != nil {
+		return err
+	}
+	if err := f.reserveFor(e, b); err != nil {
+		return err
+	}
+	if err := f.place(c, dir, e, func() *inode { return f.conceive(c, dir, mode, b.rawLink) }); err != nil {
+		f.unreserveFor(e, b)
+		return err
+	}
+	f.giveEntry(dir, e.ino, out)
+	return nil
+}
+
+// admit asks the policy about a new entry and returns the mode to store.
+func (f *FS) admit(c caller, dir *inode, b birth) (uint32, error) {
+	kind, ok := policy.KindOfMode(b.rawMode)
+	if !ok {
+		return 0, syscall.EINVAL
+	}
+	d := f.policy.Create(policy.CreateRequest{Op: b.op, Kind: kind, RawName: b.rawName, RawMode: b.rawMode & 07777})
+	if err := f.judge(c, b.op, d); err != nil {
+		return 0, err
+	}
+	if kind == policy.KindSymlink {
+		req := policy.SymlinkRequest{RawTarget: b.rawLink, Below: f.namesBelowRoot(dir)}
+		if err := f.judge(c, b.op, f.policy.Symlink(req)); err != nil {
+			return 0, err
+		}
+	}
+	return b.rawMode&syscall.S_IFMT | d.Mode, nil
+}
+
+// reserveFor takes what a new entry and its inode will cost.
+func (f *FS) reserveFor(e *dentry, b birth) error {
+	if err := f.reserve(e.payer, e.charge); err != nil {
+		return err
+	}
+	if b.rawLink == "" {
+		return nil
+	}
+	if err := f.store.ChargeMeta(e.payer, metaBytes(len(b.rawLink))); err != nil {
+		f.unreserve(e.payer, e.charge)
+		return err
+	}
+	return nil
+}
+
+// unreserveFor is the opposite of reserveFor.
+func (f *FS) unreserveFor(e *dentry, b birth) {
+	f.unreserve(e.payer, e.charge)
+	if b.rawLink != "" {
+		f.store.ReleaseMeta(e.payer, metaBytes(len(b.rawLink)))
+	}
+}
+
+// newEntry names an entry that c will add to dir; it is not added yet.
+func (f *FS) newEntry(c caller, dir *inode, rawName string) (*dentry, error) {
+	e := &dentry{name: rawName, dir: dir, payer: c.uid, charge: metaBytes(len(rawName))}
+	if !dir.dir.naming {
+		return e, nil
+	}
+	assigned, err := f.opts.Namer.Assign(rawName)
+	if err != nil {
+		return nil, err
+	}
+	e.name = assigned
+	e.alias = &alias{scope: f.scopeOf(c), requested: rawName, pid: c.pid, command: f.opts.Command(c.pid)}
+	e.charge += metaBytes(len(assigned))
+	return e, nil
+}
+
+// place adds e to dir with the inode that conceive makes, unless the name is
+// taken.
+func (f *FS) place(c caller, dir *inode, e *dentry, conceive func() *inode) error {
+	d := dir.dir
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.vacantLocked(f.scopeOf(c), requestedName(e)); err != nil {
+		return err
+	}
+	if e.alias != nil && d.byName[e.name] != nil {
+		return syscall.EEXIST
+	}
+	e.ino = conceive()
+	f.hangLocked(e)
+	return nil
+}
+
+// vacantLocked says whether an entry may be added under a name: ENOENT in a
+// removed directory, EEXIST if the name means something to s.
+//
+// Preconditions: d.mu is held.
+func (d *directory) vacantLocked(s scope, rawName string) error {
+	if d.dead {
+		return syscall.ENOENT
+	}
+	if d.resolveLocked(s, rawName) != nil {
+		return syscall.EEXIST
+	}
+	return nil
+}
+
+// requestedName is what the program asked for.
+func requestedName(e *dentry) string {
+	if e.alias != nil {
+		return e.alias.requested
+	}
+	return e.name
+}
+
+// hangLocked adds e to its directory, links its inode there and stamps both.
+//
+// Preconditions: e.dir.dir.mu is held; e's names are free.
+func (f *FS) hangLocked(e *dentry) {
+	now := f.now()
+	e.dir.dir.addLocked(e)
+	ino := e.ino
+	ino.mu.Lock()
+	ino.hangLocked(e)
+	ino.ctime = now
+	if !ino.isDir() {
+		ino.nlink++
+	}
+	ino.mu.Unlock()
+	f.stampParent(e.dir, now, ino.isDir(), 1)
+}
+
+// stampParent marks a directory as changed and counts a subdirectory that came
+// (step 1) or went (step -1).
+func (f *FS) stampParent(dir *inode, now int64, subdir bool, step int32) {
+	dir.mu.Lock()
+	dir.touchLocked(now)
+	if subdir {
+		dir.nlink = uint32(int32(dir.nlink) + step)
+	}
+	dir.mu.Unlock()
+}
+
+// conceive makes the inode of a new entry in dir. A directory that keeps its
+// set-group-ID bit gives its group to what is made in it, as inode(7) says.
+func (f *FS) conceive(c caller, dir *inode, mode uint32, link string) *inode {
+	gid := c.gid
+	dir.mu.Lock()
+	if dir.mode&syscall.S_ISGID != 0 {
+		gid = dir.gid
+		if mode&syscall.S_IFMT == syscall.S_IFDIR {
+			mode |= syscall.S_ISGID
+		}
+	}
+	dir.mu.Unlock()
+	ino := f.newInode(f.nextIno.Add(1), mode, c.uid, gid)
+	switch mode & syscall.S_IFMT {
+	case syscall.S_IFREG:
+		ino.blob = f.store.NewBlob(c.uid)
+	case syscall.S_IFDIR:
+		ino.dir = newDirectory(f.policy.NamingRoot(false))
+		ino.nlink = 2
+	case syscall.S_IFLNK:
+		ino.link = link
+	}
+	return ino
+}
+
+func (f *FS) tmpfile(c caller, nodeid uint64, rawMode uint32, out *fuse.EntryOut) error {
+	dir, err := f.directory(nodeid)
+	if err != nil {
+		return err
+	}
+	mode, err := f.admit(c, dir, birth{op: "tmpfile", rawMode: syscall.S_IFREG | rawMode&07777})
+	if err != nil {
+		return err
+	}
+	if err := f.reserve(c.uid, 0); err != nil {
+		return err
+	}
+	ino := f.conceive(c, dir, mode, "")
+	f.orphans.Add(1)
+	f.giveEntry(dir, ino, out)
+	return nil
+}

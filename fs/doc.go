@@ -1,0 +1,58 @@
+// Package fs is the filesystem: kernel requests come in, policy is asked, the
+// tree and the store change, replies go out.
+//
+// # Purpose
+//
+// FS implements fuse.RawFileSystem over an inode table of its own. An entry of
+// a naming root has two names, one the filesystem assigned and one the program
+// asked for, and what a name means depends on who asks; go-fuse's inode tree
+// has no place for either, so this package uses the raw protocol.
+//
+// # Guarantees
+//
+//   - In a naming root no caller resolves, lists, replaces or removes an entry
+//     of another owner by name, and no entry of another owner blocks a name.
+//   - A request that is refused leaves no trace: the decision is taken before
+//     anything changes.
+//   - A file that was unlinked stays readable and writable through descriptors
+//     that are open, and its contents are overwritten once the kernel forgets
+//     it.
+//   - Accounting is taken from the store before an entry exists and is given
+//     back when it is gone.
+//
+// # Not guaranteed
+//
+// Kernel permission checks (default_permissions) decide who may use an inode
+// that a caller already reached; this package decides only what a name means
+// and what may be stored. Names may linger in the Go heap after removal.
+//
+// # Lock order
+//
+//	FS.renameMu          a rename across directories; a walk towards the root
+//	  directory.mu       the parent before its child; two unrelated directories
+//	                     only under renameMu, ancestor first
+//	    inode.mu         never two at once
+//	      table shard    leaf
+//	      memstore       leaf
+//
+// Under the build tag safetmp_lockcheck each acquisition checks this order; see
+// lockrank.go.
+//
+// # Units
+//
+// Sizes and offsets are bytes, st_blocks are 512-byte units, times are
+// nanoseconds since the epoch.
+//
+// # Errors
+//
+// Every method returns what toStatus chooses, and nothing else chooses an
+// errno: see errno.go.
+//
+// # Kernel behaviour
+//
+// OPEN and FLUSH answer ENOSYS, so the kernel opens files without asking and
+// an inode lives for as long as its lookup count is positive. In a naming root
+// every entry timeout is zero, hence every path walk asks again with the
+// caller's credentials; below it entries, attributes and negative entries are
+// cached without limit, since only this kernel changes them.
+package fs

@@ -1,0 +1,84 @@
+package fs
+
+import "sync"
+
+// expiryBacklog bounds the names that wait to be expired; beyond it the oldest
+// are given up, which delays a wipe until the kernel shrinks its dentry cache.
+const expiryBacklog = 1 << 16
+
+// Expired is a directory entry that no longer means what the kernel may have
+// cached for it.
+type Expired struct {
+	Parent uint64 // nodeid
+	Name   string
+}
+
+// expiry queues names for the kernel to drop from its dentry cache. An entry of
+// a naming root has two names; when one of them is removed, the kernel would
+// hold the inode through the dentry of the other, and the contents would stay.
+//
+// The queue is drained outside of requests: FUSE_NOTIFY_INVAL_ENTRY takes the
+// parent's lock in the kernel, which the very request may hold.
+type expiry struct {
+	mu      sync.Mutex
+	queue   []Expired     // guarded by mu
+	dropped uint64        // guarded by mu
+	wake    chan struct{} // holds a token while queue may be non-empty
+	done    chan struct{}
+}
+
+func (x *expiry) init() {
+	x.wake = make(chan struct{}, 1)
+	x.done = make(chan struct{})
+}
+
+func (x *expiry) close() { close(x.done) }
+
+// expire tells the kernel, soon, that a name is no longer what it was.
+func (f *FS) expire(dir *inode, name string) {
+	x := &f.expiry
+	x.mu.Lock()
+	if len(x.queue) == expiryBacklog {
+		x.queue = x.queue[1:]
+		x.dropped++
+	}
+	x.queue = append(x.queue, Expired{Parent: dir.id, Name: name})
+	x.mu.Unlock()
+	select {
+	case x.wake <- struct{}{}:
+	default:
+	}
+}
+
+// NextExpired waits for names to expire and returns them, or nil once the
+// filesystem is closed or stop is.
+func (f *FS) NextExpired(stop <-chan struct{}) []Expired {
+	x := &f.expiry
+	for {
+		x.mu.Lock()
+		batch := x.queue
+		x.queue = nil
+		x.mu.Unlock()
+		if len(batch) > 0 {
+			return batch
+		}
+		select {
+		case <-x.wake:
+		case <-x.done:
+			return nil
+		case <-stop:
+			return nil
+		}
+	}
+}
+
+// otherName expires the name of e that was not used to remove it.
+func (f *FS) otherName(e *dentry, used string) {
+	switch {
+	case e.alias == nil:
+	case used != e.alias.requested:
+		f.expire(e.dir, e.alias.requested)
+	case e.alias.looked.Load():
+		f.expire(e.dir, e.name)
+	}
+}

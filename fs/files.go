@@ -1,0 +1,50 @@
+package fs
+
+import "time"
+
+// File is one entry of the mount root, for the owner's eyes.
+type File struct {
+	Requested string
+	Assigned  string // the same as Requested outside a naming root
+	UID       uint32
+	Mode      uint32 // file type and permission bits
+	Size      int64  // bytes; 0 for what is not a regular file
+	Allocated int64  // bytes of pages held
+	Created   time.Time
+	PID       uint32 // the process that made it, 0 if not known
+	Command   string // the program of that process
+}
+
+// Files lists the entries of the mount root with both their names.
+func (f *FS) Files() []File {
+	d := f.root.dir
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	files := make([]File, 0, len(d.byName))
+	for _, e := range d.byName {
+		files = append(files, fileOf(e))
+	}
+	return files
+}
+
+// fileOf describes an entry.
+//
+// Preconditions: e's directory is locked, for reading at least.
+func fileOf(e *dentry) File {
+	file := File{Requested: requestedName(e), Assigned: e.name}
+	e.ino.mu.Lock()
+	defer e.ino.mu.Unlock()
+	file.UID, file.Mode = e.ino.uid, e.ino.mode
+	file.Created = time.Unix(0, e.ino.btime)
+	if e.alias != nil {
+		file.PID, file.Command = e.alias.pid, e.alias.command
+	}
+	if e.ino.blob != nil {
+		file.Size = e.ino.blob.Size()
+		file.Allocated = int64(e.ino.blob.Allocated().Bytes())
+	}
+	return file
+}
+
+// Entries counts the inodes that exist, the mount root included.
+func (f *FS) Entries() int64 { return f.store.Usage().Inodes }

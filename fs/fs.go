@@ -1,0 +1,161 @@
+package fs
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"safetmp/memstore"
+	"safetmp/policy"
+)
+
+// Options is what a filesystem is made of. Policy, Store and Namer are
+// required.
+type Options struct {
+	Policy *policy.Policy
+	Store  *memstore.Store
+	Namer  *policy.Namer
+
+	// Shared says that several uids use the mount (allow_other). It only
+	// affects policy: who may chown.
+	Shared bool
+
+	// OwnerUID and OwnerGID own the mount root, which carries the
+	// permission bits RootMode.
+	OwnerUID, OwnerGID uint32
+	RootMode           uint32
+
+	// Report is called for every refusal and, when the policy only warns,
+	// for every would-be refusal. It must not block. Nil drops them.
+	Report func(Refusal)
+
+	// Command names the program of a process, for File.Command and
+	// Refusal.Command. Nil leaves both empty.
+	Command func(pid uint32) string
+
+	// Session maps a process to its POSIX session; it is called only with
+	// the session scope. Nil means getsid(2).
+	Session func(pid uint32) int32
+
+	// Now is the clock, time.Now if nil.
+	Now func() time.Time
+}
+
+// FS is one mounted filesystem. Its exported methods may be called
+// concurrently.
+type FS struct {
+	fuse.RawFileSystem // answers ENOSYS to what is not overridden
+
+	opts    Options
+	policy  *policy.Policy
+	store   *memstore.Store
+	root    *inode
+	inodes  table
+	started time.Time
+
+	nextIno atomic.Uint64
+
+	// renameMu fixes the shape of the tree: held for writing by renames
+	// across directories, for reading by walks from a directory to the root.
+	renameMu rankedRWMutex
+
+	// orphans counts inodes without a link that the kernel still holds.
+	orphans atomic.Int64
+
+	refusals refusals
+	expiry   expiry
+	closed   sync.Once
+}
+
+// New makes an empty filesystem.
+func New(o Options) (*FS, error) {
+	if o.Policy == nil || o.Store == nil || o.Namer == nil {
+		return nil, errors.New("fs: policy, store and namer are required")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Session == nil {
+		o.Session = sessionOf
+	}
+	if o.Command == nil {
+		o.Command = func(uint32) string { return "" }
+	}
+	f := &FS{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(),
+		opts:          o,
+		policy:        o.Policy,
+		store:         o.Store,
+		started:       o.Now(),
+	}
+	f.renameMu.rank = rankRename
+	f.expiry.init()
+	f.inodes.init()
+	if err := f.makeRoot(); err != nil {
+		return nil, fmt.Errorf("fs: mount root: %w", err)
+	}
+	return f, nil
+}
+
+// makeRoot creates the mount root, whose lookup count the kernel never gives
+// back.
+func (f *FS) makeRoot() error {
+	if err := f.store.ReserveInode(f.opts.OwnerUID); err != nil {
+		return err
+	}
+	f.nextIno.Store(fuse.FUSE_ROOT_ID)
+	root := f.newInode(fuse.FUSE_ROOT_ID, syscall.S_IFDIR|f.opts.RootMode&07777, f.opts.OwnerUID, f.opts.OwnerGID)
+	root.dir = newDirectory(f.policy.NamingRoot(true))
+	root.nlink = 2
+	root.lookups = 1
+	f.root = root
+	f.inodes.put(root)
+	return nil
+}
+
+// String names the filesystem for logs.
+func (f *FS) String() string { return "safetmp" }
+
+// Close gives every inode back to the store: contents are overwritten, and the
+// store's accounting returns to zero. No request may be under way or follow.
+func (f *FS) Close() {
+	f.closed.Do(func() {
+		f.expiry.close()
+		for _, ino := range f.everyInode() {
+			f.releaseNames(ino)
+			f.dispose(ino)
+		}
+	})
+}
+
+// everyInode collects what the tree and the table hold, each inode once.
+func (f *FS) everyInode() map[uint64]*inode {
+	all := f.inodes.snapshot()
+	all[f.root.id] = f.root
+	pending := []*inode{}
+	for _, ino := range all {
+		pending = append(pending, ino)
+	}
+	for len(pending) > 0 {
+		ino := pending[len(pending)-1]
+		pending = pending[:len(pending)-1]
+		if ino.dir == nil {
+			continue
+		}
+		for _, e := range ino.dir.snapshot() {
+			if _, seen := all[e.ino.id]; !seen {
+				all[e.ino.id] = e.ino
+				pending = append(pending, e.ino)
+			}
+		}
+	}
+	return all
+}
+
+// now is the time a change is stamped with.
+func (f *FS) now() int64 { return f.opts.Now().UnixNano() }

@@ -1,0 +1,148 @@
+package fs
+
+import (
+	"slices"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"safetmp/memstore"
+)
+
+// statBlock is the unit of st_blocks, in bytes (stat(2)).
+const statBlock = 512
+
+// inode is one file of any kind. Its id is both the nodeid of the protocol and
+// st_ino; ids are never reused, so a generation is not needed.
+type inode struct {
+	id    uint64         // immutable
+	blob  *memstore.Blob // immutable; nil unless a regular file
+	dir   *directory     // immutable; nil unless a directory
+	link  string         // immutable; a symlink's target
+	btime int64          // immutable; when it was made, nanoseconds
+
+	mu rankedMutex
+
+	// The fields below are guarded by mu.
+
+	mode     uint32 // file type and permission bits
+	uid, gid uint32
+	nlink    uint32
+	lookups  uint64 // references the kernel holds (lookup count)
+	gone     bool   // given back to the store
+
+	atime, mtime, ctime int64 // nanoseconds
+
+	xattrs map[string][]byte
+
+	// entry is where the inode hangs in the tree, nil for the mount root
+	// and for an inode without links; more are its further hard links.
+	// The entry of a directory changes only under FS.renameMu.
+	entry *dentry
+	more  []*dentry
+}
+
+// newInode makes an inode with all times now and no links. Its place in the
+// store must have been reserved.
+func (f *FS) newInode(id uint64, mode, uid, gid uint32) *inode {
+	now := f.now()
+	ino := &inode{id: id, btime: now, mode: mode, uid: uid, gid: gid, atime: now, mtime: now, ctime: now}
+	ino.mu.rank = rankInode
+	return ino
+}
+
+// isDir needs no lock: the kind of an inode never changes.
+func (ino *inode) isDir() bool { return ino.dir != nil }
+
+// attrLocked fills a with what stat(2) shows.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) attrLocked(a *fuse.Attr) {
+	*a = fuse.Attr{
+		Ino:     ino.id,
+		Mode:    ino.mode,
+		Nlink:   ino.nlink,
+		Owner:   fuse.Owner{Uid: ino.uid, Gid: ino.gid},
+		Blksize: memstore.PageSize,
+	}
+	setTime(&a.Atime, &a.Atimensec, ino.atime)
+	setTime(&a.Mtime, &a.Mtimensec, ino.mtime)
+	setTime(&a.Ctime, &a.Ctimensec, ino.ctime)
+	switch {
+	case ino.blob != nil:
+		a.Size = uint64(ino.blob.Size())
+		a.Blocks = uint64(ino.blob.Allocated()) * (memstore.PageSize / statBlock)
+	case ino.dir != nil:
+		a.Size = ino.dir.size()
+	case ino.mode&syscall.S_IFMT == syscall.S_IFLNK:
+		a.Size = uint64(len(ino.link))
+	}
+}
+
+// setTime splits nanoseconds into the seconds and the remainder that the
+// protocol carries; times before the epoch have a negative second and a
+// positive remainder.
+func setTime(sec *uint64, nsec *uint32, ns int64) {
+	s, n := ns/1e9, ns%1e9
+	if n < 0 {
+		s, n = s-1, n+1e9
+	}
+	*sec, *nsec = uint64(s), uint32(n)
+}
+
+// touchLocked marks the contents as changed now.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) touchLocked(now int64) {
+	ino.mtime, ino.ctime = now, now
+}
+
+// touch marks the contents as changed now.
+func (ino *inode) touch(now int64) {
+	ino.mu.Lock()
+	ino.touchLocked(now)
+	ino.mu.Unlock()
+}
+
+// owner is the uid whose share pays for the inode.
+func (ino *inode) owner() uint32 {
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	return ino.uid
+}
+
+// hangLocked notes a further entry of the inode.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) hangLocked(e *dentry) {
+	if ino.entry == nil {
+		ino.entry = e
+		return
+	}
+	ino.more = append(ino.more, e)
+}
+
+// unhangLocked forgets an entry of the inode.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) unhangLocked(e *dentry) {
+	if ino.entry != e {
+		ino.more = slices.DeleteFunc(ino.more, func(m *dentry) bool { return m == e })
+		return
+	}
+	ino.entry = nil
+	if n := len(ino.more); n > 0 {
+		ino.entry, ino.more = ino.more[n-1], ino.more[:n-1]
+	}
+}
+
+// parent is the directory that holds a directory, nil for the mount root and
+// for a removed one.
+func (ino *inode) parent() *inode {
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	if ino.entry == nil {
+		return nil
+	}
+	return ino.entry.dir
+}

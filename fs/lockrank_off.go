@@ -1,0 +1,18 @@
+//go:build !safetmp_lockcheck
+
+package fs
+
+import "sync"
+
+// rankedMutex is a sync.Mutex whose order is checked under safetmp_lockcheck.
+type rankedMutex struct {
+	sync.Mutex
+	rank int
+}
+
+// rankedRWMutex is a sync.RWMutex whose order is checked under
+// safetmp_lockcheck.
+type rankedRWMutex struct {
+	sync.RWMutex
+	rank int
+}

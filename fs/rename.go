@@ -1,0 +1,205 @@
+package fs
+
+import (
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"safetmp/memstore"
+)
+
+// Rename moves an entry (rename(2), renameat2(2) with RENAME_NOREPLACE and
+// RENAME_EXCHANGE). In a naming root the alias moves and the assigned name
+// stays; what is replaced is gone under both its names. Errors: those of the
+// policy for the new name and the flags, ENOENT, EEXIST, EISDIR, ENOTDIR,
+// ENOTEMPTY, EINVAL for a directory moved below itself, ENOSPC for a longer
+// name.
+func (f *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, rawOld, rawNew string) fuse.Status {
+	return toStatus(f.rename(callerOf(&in.InHeader), in, rawOld, rawNew))
+}
+
+// move is a rename that is being carried out.
+type move struct {
+	c              caller
+	scope          scope
+	from, to       *inode // directories
+	rawOld, rawNew string
+	exchange       bool
+	src, dst       *dentry // dst is nil if nothing is there
+	now            int64
+}
+
+func (f *FS) rename(c caller, in *fuse.RenameIn, rawOld, rawNew string) error {
+	if err := f.judge(c, "rename", f.policy.RenameFlags(in.Flags)); err != nil {
+		return err
+	}
+	if err := f.judge(c, "rename", f.policy.Name("rename", rawNew)); err != nil {
+		return err
+	}
+	from, err := f.directory(in.NodeId)
+	if err != nil {
+		return err
+	}
+	to, err := f.directory(in.Newdir)
+	if err != nil {
+		return err
+	}
+	m := &move{c: c, scope: f.scopeOf(c), from: from, to: to, rawOld: rawOld, rawNew: rawNew,
+		exchange: in.Flags&unix.RENAME_EXCHANGE != 0, now: f.now()}
+	defer f.lockMove(from, to)()
+	if err := m.resolveLocked(); err != nil {
+		return err
+	}
+	if m.dst != nil && m.dst.ino == m.src.ino {
+		return nil
+	}
+	if m.dst != nil && in.Flags&unix.RENAME_NOREPLACE != 0 {
+		return syscall.EEXIST
+	}
+	if m.exchange {
+		return f.exchangeLocked(m)
+	}
+	return f.moveLocked(m)
+}
+
+// lockMove locks the directories of a rename, ancestor first, and the shape of
+// the tree if there are two, and returns what unlocks them.
+func (f *FS) lockMove(from, to *inode) (unlock func()) {
+	if from == to {
+		from.dir.mu.Lock()
+		return from.dir.mu.Unlock
+	}
+	f.renameMu.Lock()
+	first, second := from, to
+	if isAncestor(to, from) {
+		first, second = to, from
+	}
+	first.dir.mu.Lock()
+	second.dir.mu.Lock()
+	return func() {
+		second.dir.mu.Unlock()
+		first.dir.mu.Unlock()
+		f.renameMu.Unlock()
+	}
+}
+
+// resolveLocked finds what the two names mean and refuses what cannot be moved.
+//
+// Preconditions: both directories are locked.
+func (m *move) resolveLocked() error {
+	m.src = m.from.dir.resolveLocked(m.scope, m.rawOld)
+	m.dst = m.to.dir.resolveLocked(m.scope, m.rawNew)
+	switch {
+	case m.src == nil, m.to.dir.dead, m.exchange && m.dst == nil:
+		return syscall.ENOENT
+	case m.from == m.to:
+		return nil
+	case m.src.ino.isDir() && isAncestor(m.src.ino, m.to):
+		return syscall.EINVAL
+	case m.dst != nil && m.dst.ino.isDir() && isAncestor(m.dst.ino, m.from):
+		if m.exchange {
+			return syscall.EINVAL
+		}
+		return syscall.ENOTEMPTY
+	}
+	return nil
+}
+
+// moveLocked carries out a rename without RENAME_EXCHANGE.
+//
+// Preconditions: both directories are locked, m is resolved.
+func (f *FS) moveLocked(m *move) error {
+	if m.dst != nil {
+		if err := replaceable(m.src.ino, m.dst.ino); err != nil {
+			return err
+		}
+	}
+	e, err := f.renamedEntry(m, m.src, m.to, m.rawNew)
+	if err != nil {
+		return err
+	}
+	if m.dst != nil && m.dst.ino.isDir() {
+		if err := m.dst.ino.dir.bury(); err != nil {
+			f.store.ReleaseMeta(e.payer, e.charge)
+			return err
+		}
+	}
+	if m.dst != nil {
+		f.unhangLocked(m.dst)
+		f.otherName(m.dst, m.rawNew)
+	}
+	f.forgetNamesLocked(m.src, m.rawOld, e)
+	f.rehangLocked(m.src, e, m.now)
+	return nil
+}
+
+// replaceable says whether src may take the place of dst, by their kinds
+// (rename(2)).
+func replaceable(src, dst *inode) error {
+	switch {
+	case src.isDir() && !dst.isDir():
+		return syscall.ENOTDIR
+	case !src.isDir() && dst.isDir():
+		return syscall.EISDIR
+	}
+	return nil
+}
+
+// renamedEntry makes the entry that old becomes in dir under rawName, and takes
+// what its names cost. An entry that goes from one naming root to another, or
+// stays in one, keeps its assigned name.
+func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*dentry, error) {
+	e, err := f.newEntry(m.c, dir, rawName)
+	if err != nil {
+		return nil, err
+	}
+	e.ino, e.payer = old.ino, old.payer
+	if e.alias != nil && old.alias != nil {
+		e.charge += memstore.Bytes(len(old.name) - len(e.name))
+		e.name = old.name
+		e.alias.pid, e.alias.command = old.alias.pid, old.alias.command
+		e.alias.looked.Store(old.alias.looked.Load())
+	}
+	if err := f.withReclaim(func() error { return f.store.ChargeMeta(e.payer, e.charge) }); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// rehangLocked takes old out of its directory and puts e into its own. In one
+// naming root the entry keeps its place in the stream, as it keeps the name that
+// is listed.
+//
+// Preconditions: both directories are locked; e's names are free.
+func (f *FS) rehangLocked(old, e *dentry, now int64) {
+	f.store.ReleaseMeta(old.payer, old.charge)
+	if old.dir == e.dir && e.alias != nil {
+		e.dir.dir.replaceLocked(old, e)
+	} else {
+		old.dir.dir.removeLocked(old)
+		e.dir.dir.addLocked(e)
+	}
+	f.relink(e.ino, old, e, now)
+	crosses := e.ino.isDir() && old.dir != e.dir
+	f.stampParent(old.dir, now, crosses, -1)
+	f.stampParent(e.dir, now, crosses, 1)
+}
+
+// relink makes an inode hang from e in place of old.
+func (f *FS) relink(ino *inode, old, e *dentry, now int64) {
+	ino.mu.Lock()
+	ino.unhangLocked(old)
+	ino.hangLocked(e)
+	ino.ctime = now
+	ino.mu.Unlock()
+}
+
+// forgetNamesLocked expires the name of old that the kernel does not see the
+// rename of, unless it stays valid.
+func (f *FS) forgetNamesLocked(old *dentry, used string, e *dentry) {
+	staysValid := e.dir == old.dir && old.alias != nil && used == old.alias.requested
+	if !staysValid {
+		f.otherName(old, used)
+	}
+}

@@ -1,0 +1,195 @@
+package fs
+
+import (
+	"slices"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"safetmp/memstore"
+)
+
+// nameXattr reads the assigned name of an entry of a naming root. It cannot be
+// set, and ENODATA says that there is none.
+const nameXattr = "user.safetmp.name"
+
+// maxXattrValue is XATTR_SIZE_MAX, in bytes (limits.h).
+const maxXattrValue = 64 << 10
+
+// GetXAttr copies an extended attribute to dest (getxattr(2)): ENODATA, ERANGE
+// if dest is too short, EOPNOTSUPP for what the policy never stores.
+func (f *FS) GetXAttr(_ <-chan struct{}, h *fuse.InHeader, rawName string, dest []byte) (uint32, fuse.Status) {
+	ino, err := f.inode(h.NodeId)
+	if err != nil {
+		return 0, toStatus(err)
+	}
+	if err := f.policy.Xattr(rawName).Err(); err != nil {
+		return 0, toStatus(err)
+	}
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	value, ok := ino.xattrs[rawName]
+	if rawName == nameXattr {
+		value, ok = ino.assignedNameLocked()
+	}
+	if !ok {
+		return 0, fuse.ENODATA
+	}
+	return giveBytes(dest, value)
+}
+
+// assignedNameLocked is the value of nameXattr.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) assignedNameLocked() ([]byte, bool) {
+	for _, e := range append([]*dentry{ino.entry}, ino.more...) {
+		if e != nil && e.alias != nil {
+			return []byte(e.name), true
+		}
+	}
+	return nil, false
+}
+
+// giveBytes answers with a value or, if dest is empty, with its length.
+func giveBytes(dest, value []byte) (uint32, fuse.Status) {
+	if len(value) > len(dest) {
+		return uint32(len(value)), fuse.ERANGE
+	}
+	return uint32(copy(dest, value)), fuse.OK
+}
+
+// ListXAttr copies the names of the extended attributes to dest, each with a
+// NUL behind it (listxattr(2)): ERANGE if dest is too short.
+func (f *FS) ListXAttr(_ <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
+	ino, err := f.inode(h.NodeId)
+	if err != nil {
+		return 0, toStatus(err)
+	}
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	names := make([]string, 0, len(ino.xattrs)+1)
+	for name := range ino.xattrs {
+		names = append(names, name)
+	}
+	if _, ok := ino.assignedNameLocked(); ok {
+		names = append(names, nameXattr)
+	}
+	slices.Sort(names)
+	var list []byte
+	for _, name := range names {
+		list = append(append(list, name...), 0)
+	}
+	return giveBytes(dest, list)
+}
+
+// SetXAttr stores a user attribute (setxattr(2)), whose bytes count against the
+// size of the mount: EEXIST and ENODATA as the flags ask, E2BIG, ENOSPC,
+// EOPNOTSUPP for what the policy never stores, EPERM for user.safetmp.name.
+func (f *FS) SetXAttr(_ <-chan struct{}, in *fuse.SetXAttrIn, rawName string, data []byte) fuse.Status {
+	return toStatus(f.setXattr(callerOf(&in.InHeader), in, rawName, data))
+}
+
+func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte) error {
+	ino, err := f.inode(in.NodeId)
+	if err != nil {
+		return err
+	}
+	if err := f.judge(c, "setxattr", f.policy.SetXattr(rawName, len(data))); err != nil {
+		return err
+	}
+	switch {
+	case rawName == nameXattr:
+		return syscall.EPERM
+	case len(data) > maxXattrValue:
+		return syscall.E2BIG
+	}
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	if ino.gone {
+		return syscall.ESTALE
+	}
+	old, exists := ino.xattrs[rawName]
+	switch {
+	case exists && in.Flags&unix.XATTR_CREATE != 0:
+		return syscall.EEXIST
+	case !exists && in.Flags&unix.XATTR_REPLACE != 0:
+		return syscall.ENODATA
+	}
+	if err := f.store.ChargeMeta(ino.uid, xattrBytes(rawName, data)); err != nil {
+		return err
+	}
+	if exists {
+		f.dropXattrLocked(ino, rawName, old)
+	}
+	if ino.xattrs == nil {
+		ino.xattrs = map[string][]byte{}
+	}
+	ino.xattrs[rawName] = slices.Clone(data)
+	ino.ctime = f.now()
+	return nil
+}
+
+// RemoveXAttr deletes a user attribute (removexattr(2)) and overwrites its
+// value: ENODATA, EPERM for user.safetmp.name.
+func (f *FS) RemoveXAttr(_ <-chan struct{}, h *fuse.InHeader, rawName string) fuse.Status {
+	return toStatus(f.removeXattr(h, rawName))
+}
+
+func (f *FS) removeXattr(h *fuse.InHeader, rawName string) error {
+	ino, err := f.inode(h.NodeId)
+	if err != nil {
+		return err
+	}
+	if err := f.judge(callerOf(h), "removexattr", f.policy.Xattr(rawName)); err != nil {
+		return err
+	}
+	if rawName == nameXattr {
+		return syscall.EPERM
+	}
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	value, ok := ino.xattrs[rawName]
+	if !ok {
+		return syscall.ENODATA
+	}
+	f.dropXattrLocked(ino, rawName, value)
+	ino.ctime = f.now()
+	return nil
+}
+
+// xattrBytes is what an attribute costs.
+func xattrBytes(name string, value []byte) memstore.Bytes { return metaBytes(len(name) + len(value)) }
+
+// xattrBytesLocked is what all attributes, and a symlink's target, cost.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) xattrBytesLocked() memstore.Bytes {
+	var n memstore.Bytes
+	if ino.link != "" {
+		n += metaBytes(len(ino.link))
+	}
+	for name, value := range ino.xattrs {
+		n += xattrBytes(name, value)
+	}
+	return n
+}
+
+// dropXattrLocked deletes one attribute, overwrites its value and gives back
+// what it cost.
+//
+// Preconditions: ino.mu is held.
+func (f *FS) dropXattrLocked(ino *inode, name string, value []byte) {
+	f.store.ReleaseMeta(ino.uid, xattrBytes(name, value))
+	clear(value)
+	delete(ino.xattrs, name)
+}
+
+// dropXattrsLocked deletes all attributes.
+//
+// Preconditions: ino.mu is held.
+func (f *FS) dropXattrsLocked(ino *inode) {
+	for name, value := range ino.xattrs {
+		f.dropXattrLocked(ino, name, value)
+	}
+}

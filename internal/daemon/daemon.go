@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"safetmp/fs"
+	"safetmp/internal/config"
+	"safetmp/internal/control"
+	"safetmp/internal/fuseconn"
+	"safetmp/internal/mount"
+	"safetmp/memstore"
+	"safetmp/policy"
+)
+
+// Daemon serves one mount.
+type Daemon struct {
+	opts    config.Options
+	mounted *mount.Mounted
+	started time.Time
+
+	policy  *policy.Policy
+	store   *memstore.Store
+	fs      *fs.FS
+	conn    *fuseconn.Conn
+	control *control.Server
+
+	// mu makes sure that the end begins once.
+	mu     sync.Mutex
+	ending bool // guarded by mu
+
+	ended  chan struct{} // closed once report is set
+	report control.Report
+}
+
+// Start serves the filesystem m as opts describe it and returns once it
+// answers. The daemon owns m from now on, also if it fails.
+func Start(opts config.Options, m *mount.Mounted) (*Daemon, error) {
+	harden()
+	d := &Daemon{opts: opts, mounted: m, started: time.Now(), ended: make(chan struct{})}
+	if err := d.assemble(); err != nil {
+		_ = mount.Detach(m.Entry)
+		d.finish(true)
+		d.Close()
+		return nil, err
+	}
+	d.conn.Serve()
+	if err := d.listen(); err != nil {
+		slog.Warn("no control socket: status, ls and the report of umount are not available", "error", err)
+	}
+	go d.awaitUnmount()
+	return d, nil
+}
+
+// assemble makes the parts, from the bottom up, and answers INIT.
+func (d *Daemon) assemble() (err error) {
+	if d.policy, err = d.opts.Policy(); err != nil {
+		return err
+	}
+	if d.store, err = memstore.New(d.opts.Store()); err != nil {
+		return err
+	}
+	if d.fs, err = d.newFS(); err != nil {
+		return err
+	}
+	if d.conn, err = fuseconn.New(d.mounted.Dev, d.fs, slog.Default()); err != nil {
+		return err
+	}
+	return d.conn.Init()
+}
+
+func (d *Daemon) newFS() (*fs.FS, error) {
+	namer, err := policy.NewNamer(rand.Reader, d.opts.NameTemplate)
+	if err != nil {
+		return nil, err
+	}
+	return fs.New(fs.Options{
+		Policy:   d.policy,
+		Store:    d.store,
+		Namer:    namer,
+		Shared:   d.opts.Shared,
+		OwnerUID: d.opts.UID,
+		OwnerGID: d.opts.GID,
+		RootMode: d.opts.Mode,
+		Report:   newRefusalLog(slog.Default(), time.Now).add,
+		Command:  commandOf,
+	})
+}
+
+// listen opens the control socket.
+func (d *Daemon) listen() error {
+	folder, err := control.Folder()
+	if err != nil {
+		return err
+	}
+	if d.control, err = control.Listen(folder, d.opts.UID); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	go d.control.Serve(d)
+	return nil
+}
+
+// awaitUnmount ends the daemon when the kernel has ended the connection: the
+// mount was unmounted from outside and its last file closed.
+func (d *Daemon) awaitUnmount() {
+	<-d.conn.Done()
+	for !d.begin() {
+		select {
+		case <-d.ended:
+			return
+		case <-time.After(10 * time.Millisecond):
+			// An unmount that was refused meanwhile resumes.
+		}
+	}
+	d.finish(false)
+}
+
+// Ended is closed when everything is wiped; Report then tells how it went.
+func (d *Daemon) Ended() <-chan struct{} { return d.ended }
+
+// Report tells how the mount ended. Preconditions: Ended is closed.
+func (d *Daemon) Report() control.Report { return d.report }
+
+// Close waits until control clients have their answers and closes what is left.
+// Preconditions: Ended is closed. The process exits next.
+func (d *Daemon) Close() {
+	if d.control != nil {
+		d.control.Close()
+	}
+	if d.conn != nil {
+		_ = d.conn.Close()
+	} else {
+		_ = d.mounted.Dev.Close()
+	}
+	testHoldExit()
+}

@@ -1,0 +1,102 @@
+package daemon
+
+import (
+	"os"
+
+	"safetmp/fs"
+	"safetmp/internal/control"
+	"safetmp/internal/mount"
+	"safetmp/policy"
+)
+
+// Status describes the mount for control clients.
+func (d *Daemon) Status() control.Status {
+	s := control.Status{
+		Mountpoint: d.mounted.Mountpoint,
+		Device:     d.mounted.Device.String(),
+		PID:        os.Getpid(),
+		Started:    d.started,
+		Version:    d.opts.Version,
+		Shared:     d.opts.Shared,
+		OwnerUID:   d.opts.UID,
+		IOMode:     "memory",
+		Transport:  "dev",
+		CacheMode:  "cached",
+	}
+	d.describePolicy(&s)
+	d.describeStore(&s)
+	d.describeMount(&s)
+	return s
+}
+
+func (d *Daemon) describePolicy(s *control.Status) {
+	s.Profile = string(d.policy.Profile())
+	s.Enforcing = d.policy.Enforcing()
+	s.Listing = d.policy.Listing().String()
+	s.Scope = d.policy.Scope().String()
+	s.Names = namesOf(d.policy)
+	c := d.fs.Counters()
+	s.Refusals, s.Changes = byName(c.Refused), byName(c.Changed)
+	s.Warnings = byName(c.Warned)
+}
+
+// namesOf is the value of the rule names.
+func namesOf(p *policy.Policy) string {
+	switch {
+	case p.NamingRoot(false):
+		return "all"
+	case p.NamingRoot(true):
+		return "root"
+	}
+	return "requested"
+}
+
+func byName(counts map[policy.Rule]uint64) map[string]uint64 {
+	out := make(map[string]uint64, len(counts))
+	for rule, n := range counts {
+		out[string(rule)] = n
+	}
+	return out
+}
+
+func (d *Daemon) describeStore(s *control.Status) {
+	u := d.store.Usage()
+	s.Bytes, s.Limit = int64(u.Used), int64(u.Limit)
+	s.Inodes, s.InodeLimit = u.Inodes, u.InodeLimit
+	s.Wiping = int64(u.Wiping)
+	s.Entries = d.fs.Entries()
+	s.Locked, s.LockReason = u.Locked, u.LockReason
+	s.EncryptReason = "not available in this version"
+}
+
+// describeMount tells the flags that the kernel shows for the mount, or that it
+// is not in this namespace any more.
+func (d *Daemon) describeMount(s *control.Status) {
+	e, err := mount.Find(d.mounted.Mountpoint)
+	if err != nil || e.Device != d.mounted.Device {
+		s.Detached = true
+		e = d.mounted.Entry
+	}
+	s.NoSUID, s.NoDev, s.NoExec, s.NoSymfollow = e.NoSUID, e.NoDev, e.NoExec, e.NoSymfollow
+}
+
+// Files lists the entries of the mount root for control clients.
+func (d *Daemon) Files() []control.File {
+	files := []control.File{}
+	for _, f := range d.fs.Files() {
+		files = append(files, describeFile(f))
+	}
+	return files
+}
+
+func describeFile(f fs.File) control.File {
+	kind, _ := policy.KindOfMode(f.Mode)
+	out := control.File{
+		Assigned: f.Assigned, Requested: f.Requested, Kind: kind.String(), Mode: f.Mode & 07777,
+		OwnerUID: f.UID, Size: f.Size, Allocated: f.Allocated, Created: f.Created, PID: f.PID, Command: f.Command,
+	}
+	if out.Requested == out.Assigned {
+		out.Requested = ""
+	}
+	return out
+}

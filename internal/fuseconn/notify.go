@@ -1,0 +1,38 @@
+package fuseconn
+
+import (
+	"unsafe"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// notifyInvalEntry is FUSE_NOTIFY_INVAL_ENTRY (include/uapi/linux/fuse.h).
+const notifyInvalEntry = 3
+
+// notifyExpired tells the kernel which names to drop from its dentry cache. It
+// runs beside the requests: the kernel takes the directory's lock for it, which
+// a request that waits for us may hold.
+func (c *Conn) notifyExpired() {
+	for {
+		batch := c.fs.NextExpired(c.quit)
+		if batch == nil {
+			return
+		}
+		for _, x := range batch {
+			c.write(invalEntry(x.Parent, x.Name))
+		}
+	}
+}
+
+// invalEntry is the message that drops one name; an unknown one is ENOENT,
+// which write ignores.
+func invalEntry(parent uint64, name string) []byte {
+	const fixed = outHeaderSize + int(unsafe.Sizeof(fuse.NotifyInvalEntryOut{}))
+	msg := make([]byte, fixed+len(name)+1)
+	*(*fuse.OutHeader)(unsafe.Pointer(&msg[0])) = fuse.OutHeader{Length: uint32(len(msg)), Status: notifyInvalEntry}
+	*(*fuse.NotifyInvalEntryOut)(unsafe.Pointer(&msg[outHeaderSize])) = fuse.NotifyInvalEntryOut{
+		Parent: parent, NameLen: uint32(len(name)),
+	}
+	copy(msg[fixed:], name)
+	return msg
+}
