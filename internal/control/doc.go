@@ -1,2 +1,28 @@
-// Package control is the owner-only Unix socket by which a mount is asked for its status and files and told to end.
+// Package control is the owner-only Unix socket by which a mount is asked for its status and its files and is told to
+// end.
+//
+// Purpose. The process that serves a mount calls Listen and Serve; commands call Folders, List or Dial. One connection
+// carries one request, a line of JSON, and one reply, a line of JSON.
+//
+// Guarantees. Only root, the daemon's uid and the mount's owner are answered; anybody else is dropped before a byte of
+// theirs is read (SO_PEERCRED, unix(7)), and the socket's mode keeps them from connecting in the first place. A request
+// is at most MaxRequest bytes and must arrive within RequestTimeout; a connection that has not sent one by then, or
+// that is the oldest of MaxWaiting such when another arrives, is closed. A reply that its client does not read is given
+// up after ReplyTimeout. So a client that hangs, floods or talks nonsense costs a bounded amount of memory and never
+// delays the filesystem. Clients in turn bound what they read, and refuse a socket that is served by anybody but root,
+// themselves or, when they are root, the owner of the folder it lies in.
+//
+// Not guaranteed. Processes of the same uid are not kept apart: whoever may ptrace(2) the daemon may also talk to it.
+// Root of the host is nobody inside an unprivileged user namespace: `safetmp run` without privilege answers its own
+// user only.
+//
+// Lock order. Server.mu is held for bookkeeping only, never while reading, writing or calling the Handler.
+//
+// Units. Sizes in bytes, durations in nanoseconds (time.Duration), times in RFC 3339.
+//
+// Errors. *Error carries what the other side said, with its errno: errors.Is(err, unix.EBUSY) holds for a mount in use.
+// ErrStale means that nobody listens any more.
+//
+// Kernel behaviour. A socket path holds at most 107 bytes (unix(7)), so both ends go through /proc/self/fd of the open
+// folder: any folder will do, and it cannot be swapped between check and use.
 package control

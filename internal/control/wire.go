@@ -1,0 +1,69 @@
+package control
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+// Limits of the protocol.
+const (
+	// MaxRequest bounds a request line, in bytes.
+	MaxRequest = 4 << 10
+	// MaxReply bounds what a client reads of a reply, in bytes.
+	MaxReply = 64 << 20
+	// MaxFiles bounds the entries of one reply, so that it stays below MaxReply whatever their names are.
+	MaxFiles = 20_000
+	// MaxWaiting bounds the connections that have not sent their request yet.
+	MaxWaiting = 16
+	// MaxServing bounds the requests answered at once.
+	MaxServing = 16
+	// RequestTimeout bounds how long a client may take to send its request.
+	RequestTimeout = 5 * time.Second
+	// ReplyTimeout bounds how long a client may take to read its reply.
+	ReplyTimeout = 5 * time.Second
+)
+
+// Operations.
+const (
+	opStatus  = "status"
+	opFiles   = "files"
+	opUnmount = "unmount"
+)
+
+// request is one line from a client.
+type request struct {
+	Op    string `json:"op"`
+	Force bool   `json:"force,omitempty"` // unmount only
+}
+
+// reply is one line from the server: an error or the result of the operation.
+type reply struct {
+	Error  *Error  `json:"error,omitempty"`
+	Status *Status `json:"status,omitempty"`
+	Files  []File  `json:"files,omitempty"`
+	More   int     `json:"more,omitempty"` // entries left out of Files
+	Report *Report `json:"report,omitempty"`
+}
+
+// Error is a failure that the other side reported.
+type Error struct {
+	Errno   syscall.Errno `json:"errno"` // 0 if the failure has none
+	Message string        `json:"message"`
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// Is matches the errno.
+func (e *Error) Is(target error) bool {
+	errno, ok := target.(syscall.Errno)
+	return ok && errno != 0 && errno == e.Errno
+}
+
+// errorReply puts an error of the Handler into a reply.
+func errorReply(err error) reply {
+	e := &Error{Message: err.Error()}
+	_ = errors.As(err, &e.Errno)
+	return reply{Error: e}
+}
