@@ -9,8 +9,8 @@
 // is at most MaxRequest bytes and must arrive within RequestTimeout; a connection that has not sent one by then, or
 // that is the oldest of MaxWaiting such when another arrives, is closed. A reply that its client does not read is given
 // up after ReplyTimeout. So a client that hangs, floods or talks nonsense costs a bounded amount of memory and never
-// delays the filesystem. Clients in turn bound what they read, and refuse a socket that is served by anybody but root,
-// themselves or, when they are root, the owner of the folder it lies in.
+// delays the filesystem. Clients in turn bound what they read, and talk only to a server that owns the folder of the socket and is root or
+// themselves; root talks to every owner.
 //
 // Not guaranteed. Processes of the same uid are not kept apart: whoever may ptrace(2) the daemon may also talk to it.
 // Root of the host is nobody inside an unprivileged user namespace: `safetmp run` without privilege answers its own

@@ -155,9 +155,18 @@ func (s *Server) end() {
 	s.mu.Unlock()
 }
 
-// Close stops accepting, removes the socket and drops connections that have not sent a request. Requests being answered
-// go on, so that a Handler may call it; Wait waits for their replies. Close is idempotent.
+// Close stops accepting, removes the socket, drops connections that have not sent a request, and returns once every
+// other reply is sent or given up: the client that asked for the unmount is told how it went before the process exits.
+// It is idempotent.
+//
+// Preconditions: not called from a Handler, whose reply it would wait for.
 func (s *Server) Close() {
+	s.shut()
+	s.replies.Wait()
+}
+
+// shut does everything of Close but the waiting.
+func (s *Server) shut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -172,7 +181,3 @@ func (s *Server) Close() {
 	s.waiting = nil
 	_ = s.folder.Close()
 }
-
-// Wait returns once every reply is sent or given up. A process calls it last, after Close and never from a Handler: the
-// client that asked for the unmount is then told how it went.
-func (s *Server) Wait() { s.replies.Wait() }

@@ -47,6 +47,7 @@ type Status struct {
 	CacheMode     string `json:"cache_mode"`
 
 	Refusals map[string]uint64 `json:"refusals"` // requests refused, by policy rule
+	Warnings map[string]uint64 `json:"warnings"` // requests that would be refused or changed if the policy were enforced
 	Changes  map[string]uint64 `json:"changes"`  // requests let through changed (a mode masked), by policy rule
 
 	Detached    bool `json:"detached"` // lazily unmounted: the wipe comes with the last close
@@ -57,7 +58,7 @@ type Status struct {
 }
 
 // File is one entry of a naming root as `safetmp ls` shows it. Requested is what the workload asked for and may hold
-// any byte that the policy lets through.
+// any byte that the policy lets through, except that what is not UTF-8 arrives as U+FFFD.
 type File struct {
 	Assigned  string    `json:"assigned"`
 	Requested string    `json:"requested,omitempty"` // empty when the entry has no alias
