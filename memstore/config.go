@@ -1,0 +1,90 @@
+package memstore
+
+import (
+	"fmt"
+	"math"
+)
+
+// PageSize is the unit of allocation and accounting in bytes. It is the store's own; the kernel's page size may be larger,
+// since memory is asked for and given back in slabs only.
+const PageSize = 4096
+
+const (
+	pageShift = 12
+
+	// MaxSize is the largest size of a blob in bytes: the largest offset of off_t, as on tmpfs.
+	MaxSize = math.MaxInt64
+
+	// DefaultIdleSlabs is how many wholly free slabs stay mapped when Config.IdleSlabs is 0: 16 MiB, enough for a burst of
+	// small files, little enough for an idle mount.
+	DefaultIdleSlabs = 8
+
+	// MaxLimit is the largest Config.Limit: what 32-bit page references reach, two MiB short of 16 TiB.
+	MaxLimit Bytes = (1<<23 - 1) * slabSize
+)
+
+// Bytes counts bytes.
+type Bytes int64
+
+// Pages counts pages of PageSize bytes.
+type Pages int64
+
+// Bytes returns the size of p pages.
+func (p Pages) Bytes() Bytes { return Bytes(p) << pageShift }
+
+// LockMode says how the arena is kept out of swap.
+type LockMode uint8
+
+const (
+	// LockTry locks the whole arena where permitted, else as many slabs as RLIMIT_MEMLOCK allows. Usage tells which.
+	LockTry LockMode = iota
+	// LockRequire makes New fail with ErrNotLocked unless the whole arena is locked.
+	LockRequire
+	// LockNever locks nothing.
+	LockNever
+)
+
+// Config describes a store. It is read once, by New.
+type Config struct {
+	// Limit bounds everything stored: pages of data, page tables, metadata, and pages that wait to be overwritten.
+	// From PageSize to MaxLimit bytes.
+	Limit Bytes
+	// Inodes bounds reserved inodes; 0 means no bound.
+	Inodes int64
+	// OwnerLimit bounds the bytes of each owner; 0 means that only Limit applies.
+	OwnerLimit Bytes
+	// OwnerInodes bounds the inodes of each owner; 0 means that only Inodes applies.
+	OwnerInodes int64
+	// Lock says how the arena is kept out of swap.
+	Lock LockMode
+	// IdleSlabs is how many wholly free slabs of 2 MiB stay mapped for reuse. 0 means DefaultIdleSlabs, a negative number none.
+	IdleSlabs int
+}
+
+// validate returns ErrInvalid naming the first field out of range.
+func (c Config) validate() error {
+	for _, f := range []struct {
+		name     string
+		v, least int64
+		most     int64
+	}{
+		{"Limit", int64(c.Limit), PageSize, int64(MaxLimit)},
+		{"Inodes", c.Inodes, 0, math.MaxInt64},
+		{"OwnerLimit", int64(c.OwnerLimit), 0, math.MaxInt64},
+		{"OwnerInodes", c.OwnerInodes, 0, math.MaxInt64},
+		{"Lock", int64(c.Lock), int64(LockTry), int64(LockNever)},
+	} {
+		if f.v < f.least || f.v > f.most {
+			return fmt.Errorf("memstore: Config.%s is %d, accepted is %d to %d: %w", f.name, f.v, f.least, f.most, ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// idleSlabs returns IdleSlabs with its two special values resolved.
+func (c Config) idleSlabs() int {
+	if c.IdleSlabs == 0 {
+		return DefaultIdleSlabs
+	}
+	return max(c.IdleSlabs, 0)
+}

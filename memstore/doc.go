@@ -1,0 +1,2 @@
+// Package memstore keeps the contents of files in memory that it maps itself.
+package memstore
