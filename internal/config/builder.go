@@ -21,6 +21,9 @@ type Builder struct {
 	policyFile, policySource string
 	template, templateSource string
 	settings                 []Setting
+	unmasked                 bool // the profile in force enforces nothing
+
+	fsname string // empty: the default
 
 	exec, noexec                 string // the flag, if it was given
 	shared, private, noSymfollow bool

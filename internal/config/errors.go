@@ -19,7 +19,7 @@ func (e *UsageError) Error() string {
 		line = e.Source + ": " + line
 	}
 	if e.Accepted != "" {
-		line += "; accepted: " + e.Accepted
+		line += " (accepted: " + e.Accepted + ")"
 	}
 	return line
 }

@@ -1,14 +1,15 @@
 package config
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 const (
 	// leastInodes is the root and one file.
 	leastInodes = 2
 	// defaultPercent of memory, and of its pages for inodes, as tmpfs(5); also a user's default share of a shared mount.
 	defaultPercent = 50
-	// DefaultProfile is the policy profile when none is named.
-	DefaultProfile = "tmpdir"
 )
 
 // Finish checks everything collected against each other and against the machine and returns complete Options, for
@@ -16,7 +17,7 @@ const (
 //
 // Errors: *UsageError, or a failure to read this machine's memory.
 func (b *Builder) Finish() (Options, error) {
-	o := Options{Source: DefaultSource, Shared: b.shared && !b.private, NoSymfollow: b.noSymfollow}
+	o := Options{Source: cmp.Or(b.fsname, DefaultSource), Shared: b.shared && !b.private, NoSymfollow: b.noSymfollow}
 	for _, step := range []func(*Options) error{
 		b.finishPolicy, b.finishOwner, b.finishMode, b.finishLimits, b.finishShares,
 	} {
@@ -30,18 +31,15 @@ func (b *Builder) Finish() (Options, error) {
 // finishPolicy reads the policy file and has policy judge all rules.
 func (b *Builder) finishPolicy(o *Options) error {
 	o.Profile, o.NameTemplate = b.profile, b.template
-	if o.Profile == "" {
-		o.Profile = DefaultProfile
-	}
 	o.Settings = append(b.settings, b.execSetting()...)
 	if b.policyFile != "" {
 		text, err := b.system.ReadFile(b.policyFile)
 		if err != nil {
-			return &UsageError{Source: b.policySource, Problem: err.Error()}
+			return &UsageError{Source: b.policySource, Problem: err.Error(), Accepted: "a readable policy file"}
 		}
 		o.PolicyFile, o.PolicyText = b.policyFile, string(text)
 	}
-	return nil
+	return b.checkPolicy(o)
 }
 
 // execSetting turns the words exec and noexec into the rule; the safer of the two wins.
@@ -99,9 +97,9 @@ func (b *Builder) finishMode(o *Options) error {
 	}
 	o.Mode = *b.mode
 	switch {
-	case !o.Shared && o.Profile != "posix" && o.Mode&0o077 != 0:
+	case !o.Shared && !b.unmasked && o.Mode&0o077 != 0:
 		return &UsageError{b.modeSource, fmt.Sprintf("%04o on a private mount, which only its owner may enter", o.Mode), "at most 0700, or shared as well"}
-	case o.Shared && o.Profile != "posix" && o.Mode&0o002 != 0 && o.Mode&0o1000 == 0:
+	case o.Shared && !b.unmasked && o.Mode&0o002 != 0 && o.Mode&0o1000 == 0:
 		return &UsageError{b.modeSource, fmt.Sprintf("%04o lets users remove each other's files", o.Mode), "the sticky bit as well, such as 1733"}
 	}
 	return nil

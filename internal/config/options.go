@@ -10,9 +10,10 @@ type Options struct {
 	// Source is the first field of the mount in mountinfo(5), DefaultSource unless mount(8) was given another.
 	Source string `json:"source"`
 
-	// Profile names the policy profile; PolicyFile and PolicyText are the file that was read, both empty if there
-	// was none; Settings are the rules set by flags. Policy composes the three.
-	Profile    string    `json:"profile"`
+	// Profile names the policy profile, empty for the one that the file names or policy's default. PolicyFile and
+	// PolicyText are the file that was read, both empty if there was none. Settings are the rules set by flags.
+	// Policy composes the three.
+	Profile    string    `json:"profile,omitempty"`
 	PolicyFile string    `json:"policy_file,omitempty"`
 	PolicyText string    `json:"policy_text,omitempty"`
 	Settings   []Setting `json:"settings,omitempty"`

@@ -102,6 +102,15 @@ func parseTemplate(b *Builder, source, raw string) error {
 	return nil
 }
 
+// parseSource takes a name that fusermount3 and mountinfo(5) need not escape.
+func parseSource(b *Builder, source, raw string) error {
+	if raw == "" || len(raw) > 255 || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' || r == '\\' }) {
+		return badValue(source, raw, "a source", "printable ASCII without space, comma or backslash")
+	}
+	b.fsname = raw
+	return nil
+}
+
 // parseRule takes any rule; policy judges name and value in Finish.
 func parseRule(b *Builder, source, raw string) error {
 	if !strings.Contains(raw, "=") {

@@ -3,10 +3,12 @@ package config
 import (
 	"math"
 	"strconv"
+
+	"safetmp/memstore"
 )
 
 // PageSize is the unit in which contents are accounted; sizes are rounded up to it.
-const PageSize = 4096
+const PageSize = memstore.PageSize
 
 const (
 	acceptedSizes  = "a number of bytes, a number with k, m, g or t, or a percentage of memory such as 25%"

@@ -31,6 +31,7 @@ var options = []option{
 	{"private", "", "let only the owner in, root included in the refusal; wins over shared", func(b *Builder, _, _ string) error { b.private = true; return nil }},
 	{"user_size", "SIZE", "on a shared mount, the share of one user: a size or % of the mount's (default 50%)", parseUserSize},
 	{"user_inodes", "N", "on a shared mount, how many files one user may have (default: half)", parseUserInodes},
+	{"fsname", "NAME", "the source that mount tables show (default safetmp)", parseSource},
 	{"nosymfollow", "", "never follow symbolic links, even those that the policy lets be made", func(b *Builder, _, _ string) error { b.noSymfollow = true; return nil }},
 }
 
@@ -54,7 +55,6 @@ var refusedWords = map[string]string{
 	"allow_root":  "refused: a private mount refuses root too; say shared to let others in",
 	"nonempty":    "refused: a mount never hides files; choose an empty directory",
 	"noswap":      "refused: contents are locked in memory where that is permitted; safetmp status shows it",
-	"fsname":      "refused: the source is the first argument of mount(8)",
 	"subtype":     "refused: the type is always fuse.safetmp",
 }
 
