@@ -80,17 +80,20 @@ func (f *FS) admit(c caller, dir *inode, b birth) (uint32, error) {
 	if !ok {
 		return 0, syscall.EINVAL
 	}
-	d := f.policy.Create(policy.CreateRequest{Op: b.op, Kind: kind, RawName: b.rawName, RawMode: b.rawMode & 07777})
-	if err := f.judge(c, b.op, d); err != nil {
-		return 0, err
-	}
 	if kind == policy.KindSymlink {
-		req := policy.SymlinkRequest{RawTarget: b.rawLink, Below: f.namesBelowRoot(dir)}
-		if err := f.judge(c, b.op, f.policy.Symlink(req)); err != nil {
-			return 0, err
-		}
+		return b.rawMode, f.admitSymlink(c, dir, b)
 	}
-	return b.rawMode&syscall.S_IFMT | d.Mode, nil
+	d := f.policy.Create(policy.CreateRequest{Op: b.op, Kind: kind, RawName: b.rawName, RawMode: b.rawMode & 07777})
+	return b.rawMode&syscall.S_IFMT | d.Mode, f.judge(c, b.op, d)
+}
+
+// admitSymlink asks the policy about a symlink's name and target.
+func (f *FS) admitSymlink(c caller, dir *inode, b birth) error {
+	if err := f.judge(c, b.op, f.policy.Name(b.op, b.rawName)); err != nil {
+		return err
+	}
+	req := policy.SymlinkRequest{RawTarget: b.rawLink, Below: f.namesBelowRoot(dir)}
+	return f.judge(c, b.op, f.policy.Symlink(req))
 }
 
 // reserveFor takes what a new entry and its inode will cost.

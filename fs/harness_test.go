@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"github.com/stretchr/testify/require"
@@ -54,8 +55,9 @@ func newKernelLimited(t *testing.T, limits memstore.Config, profile policy.Profi
 	t.Cleanup(func() {
 		require.NoError(t, f.Check())
 		f.Close()
-		require.Zero(t, store.Usage().Used, "bytes in use after the end")
 		require.Zero(t, store.Usage().Inodes, "inodes in use after the end")
+		require.Eventually(t, func() bool { return store.Usage().Used == 0 }, 10*time.Second, time.Millisecond,
+			"bytes in use after the end")
 		require.NoError(t, store.Check())
 		store.Close()
 	})

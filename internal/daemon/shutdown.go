@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"safetmp/internal/control"
 	"safetmp/internal/mount"
 )
@@ -67,8 +65,6 @@ func (d *Daemon) unmount(force bool) error {
 		return nil
 	case force:
 		return mount.ForceDetach(d.mounted.Entry)
-	case errors.Is(err, unix.EBUSY):
-		return &BusyError{Mountpoint: d.mounted.Mountpoint, Holders: d.holders()}
 	}
 	return err
 }

@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"safetmp/internal/config"
+	"safetmp/internal/fuseconn"
+	"safetmp/internal/mount"
+)
+
+// start mounts and serves in this process; the test uses the mount through
+// child processes, since a process that serves itself can wait for itself.
+func start(t *testing.T) (*Daemon, string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("CI runs the tests as root")
+		}
+		t.Skip("mounting directly needs root")
+	}
+	dir := filepath.Join(t.TempDir(), "m")
+	require.NoError(t, os.Mkdir(dir, 0700))
+	m, err := mount.Mount(mount.Spec{Mountpoint: dir, Source: "safetmp", NoSymfollow: true, MaxRead: fuseconn.MaxWrite})
+	require.NoError(t, err)
+	opts := config.Options{Version: "test", Mountpoint: dir, Profile: "tmpdir", SizeBytes: 64 << 20, Inodes: 1000, Mode: 0700}
+	d, err := Start(opts, m)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := d.Shutdown(true)
+		require.NoError(t, err)
+		d.Close()
+	})
+	return d, dir
+}
+
+// sh runs a script with the mount as its working directory's sibling $M.
+func sh(t *testing.T, dir, script string) string {
+	t.Helper()
+	cmd := exec.Command("timeout", "20", "sh", "-euc", script)
+	cmd.Env = append(os.Environ(), "M="+dir)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+func TestServesAndReports(t *testing.T) {
+	d, dir := start(t)
+	out := sh(t, dir, `echo hello >$M/foo; cat $M/foo; ls $M | grep -E '^[a-z2-7]{26}$' >/dev/null; ! ln -s x $M/l 2>/dev/null
+		chmod 0777 $M/foo; stat -c %a $M/foo`)
+	assert.Equal(t, "hello\n700\n", out)
+	s := d.Status()
+	assert.EqualValues(t, 1, s.Refusals["symlinks"])
+	assert.EqualValues(t, 2, s.Inodes)
+	assert.True(t, s.NoSUID && s.NoDev && s.NoSymfollow)
+	files := d.Files()
+	require.Len(t, files, 1)
+	assert.Equal(t, "foo", files[0].Requested)
+	assert.EqualValues(t, 6, files[0].Size)
+	assert.Equal(t, "sh", files[0].Command)
+
+	report, err := d.Shutdown(false)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, report.Wiped, int64(4096))
+	assert.False(t, report.Forced)
+	again, err := d.Shutdown(true)
+	require.NoError(t, err)
+	assert.Equal(t, report, again)
+}
+
+func TestBusyMountStaysUnlessForced(t *testing.T) {
+	d, dir := start(t)
+	holder := exec.Command("sh", "-c", "exec 3>"+dir+"/held; echo ready; exec sleep 60")
+	out, err := holder.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, holder.Start())
+	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
+	_, err = out.Read(make([]byte, 6))
+	require.NoError(t, err)
+
+	_, err = d.Shutdown(false)
+	require.ErrorIs(t, err, unix.EBUSY)
+	sh(t, dir, `echo still >$M/served`)
+
+	begun := time.Now()
+	report, err := d.Shutdown(true)
+	require.NoError(t, err)
+	assert.True(t, report.Forced)
+	assert.Less(t, time.Since(begun), 5*time.Second)
+}
+
+func TestUnmountFromOutsideEndsTheDaemon(t *testing.T) {
+	d, dir := start(t)
+	sh(t, dir, `head -c 3000000 /dev/zero >$M/big; umount $M`)
+	select {
+	case <-d.Ended():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the daemon did not notice the unmount")
+	}
+	assert.False(t, d.Report().Forced)
+}
+
+func TestLazyUnmountServesUntilTheLastClose(t *testing.T) {
+	d, dir := start(t)
+	sh(t, dir, `exec 3<>$M/open; umount -l $M; echo written >&3; cat /proc/self/fd/3 | grep written
+		test -z "$(ls $M)"`)
+	select {
+	case <-d.Ended():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the daemon outlived the last close")
+	}
+}
