@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // helperEnv names the helper that a copy of this test binary runs instead of
@@ -51,7 +50,12 @@ type partner struct {
 // startPartner starts helper name as uid and waits for its line "ready".
 func startPartner(t testing.TB, uid int, name string, args ...string) *partner {
 	t.Helper()
-	cmd := helperCommand(uid, name, args...)
+	return startedPartner(t, helperCommand(uid, name, args...))
+}
+
+// startedPartner starts a prepared helper.
+func startedPartner(t testing.TB, cmd *exec.Cmd) *partner {
+	t.Helper()
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	out, err := cmd.StdoutPipe()
@@ -60,7 +64,7 @@ func startPartner(t testing.TB, uid int, name string, args ...string) *partner {
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = in.Close()
-		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
 	p := &partner{cmd: cmd, in: in, out: bufio.NewReader(out)}

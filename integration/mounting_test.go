@@ -314,13 +314,16 @@ func boundedOutput(cmd *exec.Cmd, limit time.Duration) ([]byte, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	timer := time.AfterFunc(limit, func() {
-		fmt.Fprintf(&out, "\n[killed after %v]\n", limit)
-		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
-	})
+	timer := time.AfterFunc(limit, func() { killGroup(cmd, &out, limit) })
 	defer timer.Stop()
 	err := cmd.Wait()
 	return out.bytes(), err
+}
+
+// killGroup ends cmd and its children, and says so in its output.
+func killGroup(cmd *exec.Cmd, out *lockedBuffer, limit time.Duration) {
+	fmt.Fprintf(out, "\n[killed after %v]\n", limit)
+	_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 }
 
 // lockedBuffer collects output of a program and remarks of a timer.
