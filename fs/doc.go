@@ -52,7 +52,9 @@
 //
 // OPEN and FLUSH answer ENOSYS, so the kernel opens files without asking and
 // an inode lives for as long as its lookup count is positive. In a naming root
-// every entry timeout is zero, hence every path walk asks again with the
-// caller's credentials; below it entries, attributes and negative entries are
-// cached without limit, since only this kernel changes them.
+// of a shared mount every entry timeout is zero, hence every path walk asks
+// again with the caller's credentials; everywhere else entries, attributes and
+// negative entries are cached without limit, since only this kernel changes
+// them. Of the two names of an entry the kernel caches the requested one; see
+// AllowNameCache for what happens when the entry is removed by the other.
 package fs

@@ -77,6 +77,7 @@ func (f *FS) otherName(e *dentry, used string) {
 	switch {
 	case e.alias == nil:
 	case used != e.alias.requested:
+		f.aliasIsStale()
 		f.expire(e.dir, e.alias.requested)
 	case e.alias.looked.Load():
 		f.expire(e.dir, e.name)

@@ -64,6 +64,10 @@ type FS struct {
 	// across directories, for reading by walks from a directory to the root.
 	renameMu rankedRWMutex
 
+	// expireAll is nil where names of naming roots are not cached; it is set
+	// before the first request.
+	expireAll func()
+
 	// orphans counts inodes without a link that the kernel still holds.
 	orphans atomic.Int64
 

@@ -31,22 +31,23 @@ func (f *FS) lookup(c caller, nodeid uint64, rawName string, out *fuse.EntryOut)
 	defer dir.dir.mu.RUnlock()
 	e := dir.dir.resolveLocked(s, rawName)
 	if e == nil {
-		return negative(dir, out)
-	}
-	if e.alias != nil && rawName == e.name {
-		e.alias.looked.Store(true)
+		return f.negative(dir, out)
 	}
 	f.giveEntry(dir, e.ino, out)
+	if e.alias != nil && rawName == e.name {
+		e.alias.looked.Store(true)
+		out.SetEntryTimeout(0)
+	}
 	return nil
 }
 
 // maxName is NAME_MAX, in bytes (limits.h).
 const maxName = 255
 
-// negative answers that there is no such entry: to be cached, except in a
-// naming root, where the next caller may be another one.
-func negative(dir *inode, out *fuse.EntryOut) error {
-	if dir.dir.naming {
+// negative answers that there is no such entry: to be cached, except where the
+// next caller may be another one.
+func (f *FS) negative(dir *inode, out *fuse.EntryOut) error {
+	if !f.cacheable(dir) {
 		return syscall.ENOENT
 	}
 	*out = fuse.EntryOut{}
@@ -63,7 +64,7 @@ func (f *FS) giveEntry(dir *inode, ino *inode, out *fuse.EntryOut) {
 	*out = fuse.EntryOut{NodeId: ino.id}
 	ino.attrLocked(&out.Attr)
 	out.SetAttrTimeout(forever)
-	if !dir.dir.naming {
+	if f.cacheable(dir) {
 		out.SetEntryTimeout(forever)
 	}
 }

@@ -238,3 +238,28 @@ func TestLookupOfTooLongAName(t *testing.T) {
 	_, errno := k.lookup(alice, root, string(make([]byte, 256)))
 	assert.Equal(t, syscall.ENAMETOOLONG, errno)
 }
+
+func TestNameCacheOfAPrivateMount(t *testing.T) {
+	k := newKernel(t, "tmpdir")
+	bumps := 0
+	k.f.AllowNameCache(func() { bumps++ })
+	assert.Nil(t, k.f.expireAll, "never on a shared mount")
+	k.f.opts.Shared = false
+	k.f.AllowNameCache(func() { bumps++ })
+
+	var out fuse.EntryOut
+	h := header(alice, root)
+	foo := k.must(k.create(alice, root, "foo"))
+	assigned := k.assigned(foo)
+	k.hold(&out, k.f.Lookup(nil, &h, "foo", &out))
+	assert.Equal(t, forever, out.EntryTimeout())
+	k.hold(&out, k.f.Lookup(nil, &h, assigned, &out))
+	assert.Zero(t, out.EntryTimeout(), "the alias is the name that is cached")
+	assert.Equal(t, fuse.OK, k.f.Lookup(nil, &h, "missing", &out))
+	assert.Zero(t, out.NodeId)
+
+	require.Zero(t, k.rename(alice, root, "foo", root, "bar", 0))
+	assert.Zero(t, bumps, "the kernel saw what happened to the alias")
+	require.Zero(t, k.unlink(alice, root, assigned))
+	assert.Equal(t, 1, bumps, "it did not see that the alias went as well")
+}

@@ -117,3 +117,21 @@ func TestLazyUnmountServesUntilTheLastClose(t *testing.T) {
 		t.Fatal("the daemon outlived the last close")
 	}
 }
+
+// The kernel caches aliases of a private mount. Nothing that it has cached may
+// be seen once the entry was removed by its assigned name, not even for the
+// moment until a notification arrives.
+func TestAliasIsGoneAtOnceAfterRemovalByAssignedName(t *testing.T) {
+	_, dir := start(t)
+	out := sh(t, dir, `perl -e '
+		$m = $ENV{M};
+		for (1..500) {
+			open(F, ">", "$m/foo") or die "create: $!"; print F $_; close F;
+			opendir(D, $m); @e = grep { /^[a-z2-7]{26}$/ } readdir D; closedir D;
+			@e == 1 or die "listed @e";
+			unlink("$m/$e[0]") == 1 or die "unlink: $!";
+			-e "$m/foo" and die "still there in round $_";
+		}
+		print "500 rounds"'`)
+	assert.Equal(t, "500 rounds", out)
+}

@@ -15,7 +15,8 @@ import (
 const (
 	protoMajor    = 7
 	oldestMinor   = 28
-	speaksMinor   = 31
+	speaksMinor   = 44
+	epochMinor    = 44 // FUSE_NOTIFY_INC_EPOCH (Linux 6.16)
 	maxBackground = 64
 )
 
@@ -49,6 +50,9 @@ func (c *Conn) Init() error {
 	if in.Major != protoMajor || in.Minor < oldestMinor {
 		c.write(finish(r.out, in.Unique, 0, fuse.Status(unix.EPROTO)))
 		return fmt.Errorf("%w; this one speaks %d.%d", ErrProtocol, in.Major, in.Minor)
+	}
+	if in.Minor >= epochMinor {
+		c.fs.AllowNameCache(c.incEpoch)
 	}
 	reply := output[fuse.InitOut](r.out)
 	*reply = negotiate(in)

@@ -6,8 +6,19 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// notifyInvalEntry is FUSE_NOTIFY_INVAL_ENTRY (include/uapi/linux/fuse.h).
-const notifyInvalEntry = 3
+// Notification codes (enum fuse_notify_code in include/uapi/linux/fuse.h).
+const (
+	notifyInvalEntry = 3
+	notifyIncEpoch   = 8
+)
+
+// incEpoch makes the kernel ask again for every name of the mount. It takes no
+// lock in the kernel, so it may be sent within a request.
+func (c *Conn) incEpoch() {
+	msg := make([]byte, outHeaderSize)
+	*(*fuse.OutHeader)(unsafe.Pointer(&msg[0])) = fuse.OutHeader{Length: uint32(len(msg)), Status: notifyIncEpoch}
+	c.write(msg)
+}
 
 // notifyExpired tells the kernel which names to drop from its dentry cache. It
 // runs beside the requests: the kernel takes the directory's lock for it, which
