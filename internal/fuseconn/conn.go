@@ -127,8 +127,10 @@ func (c *Conn) loop(r *reader) {
 	for {
 		n, err := unix.Read(c.fd, r.in)
 		switch {
-		case err == nil:
+		case err == nil && n > 0:
 			c.serve(r, n)
+		case err == nil:
+			return
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOENT):
 			// ENOENT: the request was interrupted before it was read.
 		case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ECONNABORTED):
