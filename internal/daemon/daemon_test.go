@@ -135,3 +135,10 @@ func TestAliasIsGoneAtOnceAfterRemovalByAssignedName(t *testing.T) {
 		print "500 rounds"'`)
 	assert.Equal(t, "500 rounds", out)
 }
+
+func TestTimeOfBirth(t *testing.T) {
+	_, dir := start(t)
+	out := sh(t, dir, `echo x >$M/f; b=$(stat -c %W $M/f); [ $b -gt 1700000000 ]; touch -d 2001-01-01 $M/f
+		[ $(stat -c %W $M/f) = $b ]; stat -c %y $M/f | cut -c1-10`)
+	assert.Equal(t, "2001-01-01\n", out)
+}

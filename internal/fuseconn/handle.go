@@ -46,6 +46,7 @@ var handlers = [opcodes]handler{
 	opReaddirplus: listing((*fs.FS).ReadDirPlus),
 	opCreate:      create,
 	opTmpfile:     tmpfile,
+	opStatx:       statx,
 	opLseek:       lseek,
 }
 

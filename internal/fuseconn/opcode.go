@@ -39,5 +39,6 @@ const (
 	opRename2     = 45
 	opLseek       = 46
 	opTmpfile     = 51
+	opStatx       = 52
 	opcodes       = 64
 )

@@ -89,6 +89,14 @@ func getattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.AttrOut](), f.GetAttr(forever, in, output[fuse.AttrOut](out))
 }
 
+func statx(f *fs.FS, req, out []byte) (int, fuse.Status) {
+	in, _, ok := input[fuse.StatxIn](req)
+	if !ok {
+		return 0, fuse.EINVAL
+	}
+	return sizeOf[fuse.StatxOut](), f.Statx(forever, in, output[fuse.StatxOut](out))
+}
+
 func setattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.SetAttrIn](req)
 	if !ok {

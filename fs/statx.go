@@ -1,0 +1,41 @@
+package fs
+
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// Statx answers statx(2) where the kernel asks for more than GETATTR carries,
+// which is the time of birth: ESTALE for a nodeid that is not known.
+func (f *FS) Statx(_ <-chan struct{}, in *fuse.StatxIn, out *fuse.StatxOut) fuse.Status {
+	ino, err := f.inode(in.NodeId)
+	if err != nil {
+		return toStatus(err)
+	}
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	var a fuse.Attr
+	ino.attrLocked(&a)
+	out.Statx = fuse.Statx{
+		Mask:    unix.STATX_BASIC_STATS | unix.STATX_BTIME,
+		Blksize: a.Blksize,
+		Nlink:   a.Nlink,
+		Uid:     a.Uid,
+		Gid:     a.Gid,
+		Mode:    uint16(a.Mode),
+		Ino:     a.Ino,
+		Size:    a.Size,
+		Blocks:  a.Blocks,
+		Atime:   statxTime(ino.atime),
+		Btime:   statxTime(ino.btime),
+		Ctime:   statxTime(ino.ctime),
+		Mtime:   statxTime(ino.mtime),
+	}
+	out.SetTimeout(forever)
+	return fuse.OK
+}
+
+func statxTime(ns int64) (t fuse.SxTime) {
+	setTime(&t.Sec, &t.Nsec, ns)
+	return t
+}
