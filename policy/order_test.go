@@ -123,7 +123,7 @@ func drawName(t *rapid.T) question {
 	return rapid.SampledFrom([]question{
 		func(p *policy.Policy) policy.Decision { return p.Name("rename", name) },
 		func(p *policy.Policy) policy.Decision { return p.SetXattr("user."+name, 1) },
-		func(p *policy.Policy) policy.Decision { return p.RemoveXattr("user."+name) },
-		func(p *policy.Policy) policy.Decision { return p.Xattr("user."+name) },
+		func(p *policy.Policy) policy.Decision { return p.RemoveXattr("user." + name) },
+		func(p *policy.Policy) policy.Decision { return p.Xattr("user." + name) },
 	}).Draw(t, "method")
 }

@@ -3,7 +3,6 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -27,8 +26,7 @@ func ParseLayer(file string, data []byte) (Layer, error) {
 	if len(data) > maxFile {
 		return Layer{}, r.problem(1, "the file is too large", fmt.Sprintf("at most %d bytes", maxFile))
 	}
-	// Clip, since the parser finds positions by comparing capacities.
-	r.parser.Reset(slices.Clip(data))
+	r.parser.Reset(data)
 	for r.parser.NextExpression() {
 		if err := r.expression(r.parser.Expression()); err != nil {
 			return Layer{}, err
