@@ -24,6 +24,10 @@ type LinkRequest struct {
 // EPERM when links are refused or the file is somebody else's; root is no
 // exception. EXDEV when the new name would lie elsewhere, so that cp(1) and
 // git(1) fall back to a copy, as across fscrypt policies.
+//
+// A symbolic link gets no second name unless symlinks=allow, EPERM. Where its
+// target leads depends on the directory it is in, and with names in two of them
+// [Policy.Readlink] could not tell which one a walk came through.
 func (p *Policy) Link(r LinkRequest) Decision {
 	d := p.set.link(r)
 	if p.warns(d) {
@@ -38,6 +42,8 @@ func (s *settings) link(r LinkRequest) Decision {
 	switch {
 	case r.Kind == KindDirectory:
 		return refuse(op, RuleFilesystem, syscall.EPERM, "directories have one name")
+	case r.Kind == KindSymlink && s[idSymlinks] != symlinksAllow:
+		return refuse(op, RuleSymlinks, syscall.EPERM, "a symbolic link has one name")
 	case r.Tmpfile && s[idTmpfileLink] == tmpfileLinkRefuse:
 		return refuse(op, RuleTmpfileLink, syscall.EPERM, "files made with O_TMPFILE stay without a name")
 	case !r.Tmpfile && rule == hardlinksRefuse:

@@ -41,6 +41,20 @@ func TestLinkDirectory(t *testing.T) {
 	}
 }
 
+// A second name nearer to the mount root would let the target leave.
+func TestLinkSymlink(t *testing.T) {
+	r := policy.LinkRequest{Kind: policy.KindSymlink, SameTop: true}
+	eperm := refused(policy.RuleSymlinks, syscall.EPERM)
+	for _, profile := range policy.Profiles() {
+		for _, setting := range []string{"symlinks=refuse", "symlinks=inside"} {
+			requireOutcome(t, eperm, build(t, profile, setting, "hardlinks=allow").Link(r))
+		}
+	}
+	requireOutcome(t, eperm, build(t, policy.ProfileCompat).Link(r))
+	requireOutcome(t, allowed, build(t, policy.ProfileCompat, "symlinks=allow").Link(r))
+	requireOutcome(t, allowed, build(t, policy.ProfilePosix).Link(r))
+}
+
 // Without hard links a file can still get its first name, unless that is
 // refused as well.
 func TestTmpfileLinkIsARuleOfItsOwn(t *testing.T) {
