@@ -98,10 +98,7 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 	if err := f.judge(c, "setxattr", f.policy.SetXattr(rawName, len(data))); err != nil {
 		return err
 	}
-	switch {
-	case rawName == nameXattr:
-		return syscall.EPERM
-	case len(data) > maxXattrValue:
+	if len(data) > maxXattrValue {
 		return syscall.E2BIG
 	}
 	ino.mu.Lock()
@@ -141,11 +138,8 @@ func (f *FS) removeXattr(h *fuse.InHeader, rawName string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.judge(callerOf(h), "removexattr", f.policy.Xattr(rawName)); err != nil {
+	if err := f.judge(callerOf(h), "removexattr", f.policy.RemoveXattr(rawName)); err != nil {
 		return err
-	}
-	if rawName == nameXattr {
-		return syscall.EPERM
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()

@@ -29,9 +29,10 @@ const (
 //   - EXPLICIT_INVAL_DATA: the page cache stays valid when mtime changes, as
 //     nobody but this kernel writes.
 //   - no POSIX_LOCKS, FLOCK_LOCKS: the kernel keeps locks by itself.
+//   - no CACHE_SYMLINKS: a target is judged again each time it is read.
 const wanted = fuse.CAP_ASYNC_READ | fuse.CAP_BIG_WRITES | fuse.CAP_READDIRPLUS | fuse.CAP_READDIRPLUS_AUTO |
 	fuse.CAP_NO_OPEN_SUPPORT | fuse.CAP_PARALLEL_DIROPS | fuse.CAP_MAX_PAGES | fuse.CAP_HANDLE_KILLPRIV_V2 |
-	fuse.CAP_EXPLICIT_INVAL_DATA | fuse.CAP_CACHE_SYMLINKS | fuse.CAP_INIT_EXT
+	fuse.CAP_EXPLICIT_INVAL_DATA | fuse.CAP_INIT_EXT
 
 // ErrProtocol says that the kernel's FUSE is older than what safetmp needs.
 var ErrProtocol = errors.New("kernel too old: safetmp needs FUSE protocol 7.28 (Linux 4.20)")
