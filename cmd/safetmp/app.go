@@ -5,6 +5,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // app is what one call of the program was given: every command takes its input and output from here, never from
@@ -21,9 +23,16 @@ type app struct {
 // run executes the command line and returns the exit status. Nothing below it exits the process.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{ctx: ctx, args: args, env: env, stdin: stdin, stdout: stdout, stderr: stderr}
-	root := newRootCommand(a)
-	root.SetArgs(args[1:])
-	return a.finish(root.ExecuteContext(ctx))
+	if a.isMountHelper() {
+		return helperCode(a.execute(newHelperCommand(a)))
+	}
+	return a.execute(newRootCommand(a))
+}
+
+// execute parses the command line by a command tree and runs what it says.
+func (a *app) execute(root *cobra.Command) int {
+	root.SetArgs(a.args[min(1, len(a.args)):])
+	return a.finish(root.ExecuteContext(a.ctx))
 }
 
 // name is the base name the program was called by.

@@ -1,5 +1,15 @@
 package main
 
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"safetmp/internal/config"
+	"safetmp/internal/mount"
+	"safetmp/policy"
+)
+
 // Exit codes are a promise to scripts: numbered once, never reused, listed in docs/operations.md, each with a script
 // test in testdata/script.
 const (
@@ -18,6 +28,7 @@ const (
 	exitBusy          = 18 // the mount is in use
 	exitNotSafetmp    = 19 // nothing of ours is mounted there
 	exitWipeUncertain = 20 // unmounted, but nobody confirmed that everything was overwritten
+	exitNoDaemon      = 21 // the mount is there and its daemon does not answer
 
 	exitRunFailed     = 125 // run: safetmp itself failed, the command was not started or was lost
 	exitNotExecutable = 126 // run: the command was found and could not be executed
@@ -25,5 +36,33 @@ const (
 	exitSignalBase    = 128 // run: plus the number of the signal that ended the command
 )
 
-// codeOf finds the exit code of an error by the sentinel it wraps.
-func codeOf(error) int { return exitFailure }
+// exitCodes maps the causes that packages report to their codes.
+var exitCodes = []struct {
+	cause error
+	code  int
+}{
+	{mount.ErrNoMountpoint, exitNoMountpoint},
+	{mount.ErrNotDirectory, exitNotDirectory},
+	{mount.ErrNotEmpty, exitNotEmpty},
+	{mount.ErrAlreadyMounted, exitMounted},
+	{mount.ErrNotPermitted, exitNotPermitted},
+	{mount.ErrNoDevice, exitNoDevice},
+	{mount.ErrNoHelper, exitNoHelper},
+	{mount.ErrNotSafetmp, exitNotSafetmp},
+	{unix.EBUSY, exitBusy},
+}
+
+// codeOf finds the exit code of an error by what it wraps.
+func codeOf(err error) int {
+	var usage *config.UsageError
+	var parse *policy.ParseError
+	if errors.As(err, &usage) || errors.As(err, &parse) {
+		return exitUsage
+	}
+	for _, row := range exitCodes {
+		if errors.Is(err, row.cause) {
+			return row.code
+		}
+	}
+	return exitFailure
+}

@@ -4,15 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // failure is an error that already knows its exit code. Commands return it where the table in exitcode.go cannot
 // derive the code from the error itself; it also travels as JSON from the daemon process to the one that waits for it.
 type failure struct {
-	Code    int    `json:"code"`
-	Message string `json:"message"` // empty: exit with Code and print nothing
-	Hint    string `json:"hint,omitempty"`
+	Code    int      `json:"code"`
+	Message string   `json:"message"` // empty: exit with Code and print nothing
+	Details []string `json:"details,omitempty"`
+	Hint    string   `json:"hint,omitempty"`
 }
 
 // Error returns the message.
@@ -30,7 +30,7 @@ func failureOf(err error) *failure {
 	if errors.As(err, &known) {
 		return known
 	}
-	f := &failure{Code: codeOf(err), Message: oneLine(err.Error())}
+	f := &failure{Code: codeOf(err), Message: err.Error()}
 	var h hinter
 	if errors.As(err, &h) {
 		f.Hint = h.Hint()
@@ -48,17 +48,16 @@ func (a *app) finish(err error) int {
 	return f.Code
 }
 
-// print writes the error line and, where there is one, the hint line.
+// print writes the error line, the details and, where there is one, the hint line. A file name in any of them may hold
+// a newline, so each is cleaned.
 func (f *failure) print(w io.Writer) {
 	if f.Message != "" {
-		fmt.Fprintf(w, "%s: %s\n", programName, f.Message)
+		fmt.Fprintf(w, "%s: %s\n", programName, clean(f.Message))
+	}
+	for _, detail := range f.Details {
+		fmt.Fprintf(w, "%s:   %s\n", programName, clean(detail))
 	}
 	if f.Hint != "" {
-		fmt.Fprintf(w, "%s: hint: %s\n", programName, f.Hint)
+		fmt.Fprintf(w, "%s: hint: %s\n", programName, clean(f.Hint))
 	}
-}
-
-// oneLine keeps an error on one line: a file name in it may hold a newline.
-func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
 }

@@ -8,15 +8,35 @@ const programName = "safetmp"
 // newRootCommand builds the command tree of one call.
 func newRootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:           programName,
-		Short:         "temporary files in RAM, under safe rules",
-		SilenceErrors: true, // finish prints them, once
-		SilenceUsage:  true, // one line per mistake, not a page
+		Use:               programName + " COMMAND",
+		Short:             "temporary files in RAM, under safe rules",
+		Long:              rootHelp,
+		Args:              cobra.ArbitraryArgs,
+		SilenceErrors:     true, // finish prints them, once
+		SilenceUsage:      true, // one line per mistake, not a page
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE:              runRoot,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(newRunCommand(a))
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(
+		newRunCommand(a), newMountCommand(a), newUmountCommand(a), newStatusCommand(a), newListCommand(a),
+		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a), newDaemonCommand(a),
+	)
 	root.AddCommand(newRunHelperCommands(a)...)
 	return root
+}
+
+// runRoot is reached without a command, which asks for help, or with one that does not exist.
+func runRoot(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	accepted := "run, mount, umount, status, ls, policy, version, completion, help"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		accepted = "did you mean " + near[0] + "? " + accepted
+	}
+	return usageError("", "unknown command "+clean(args[0]), accepted)
 }

@@ -18,10 +18,11 @@ import (
 // ErrStale means that a socket is there and nobody listens: its daemon was killed.
 var ErrStale = errors.New("no daemon behind this socket")
 
-// Client asks one daemon. It holds no connection: each call makes its own.
+// Client asks one daemon. It holds no connection: each call makes its own. Immutable once Dial returned it.
 type Client struct {
 	folder string
 	name   string
+	server uint32 // uid of the daemon, when Dial met it
 }
 
 // Dial returns the client of the socket at path, once it has been seen to answer connections.
@@ -34,8 +35,9 @@ func Dial(path string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.Close()
-	return c, nil
+	defer conn.Close()
+	c.server, err = peerUID(conn)
+	return c, err
 }
 
 // List returns clients for the live sockets in the folders. It removes stale ones where it may, and skips what does not
@@ -80,6 +82,9 @@ func openFolder(folder string) (*os.File, error) {
 
 // Path returns the path of the socket.
 func (c *Client) Path() string { return filepath.Join(c.folder, c.name) }
+
+// ServerUID returns the uid that the daemon had when the client was made.
+func (c *Client) ServerUID() uint32 { return c.server }
 
 // Status asks for the status.
 func (c *Client) Status(ctx context.Context) (Status, error) {

@@ -1,0 +1,106 @@
+package main
+
+// Help texts, written as man pages are: what it does, how it behaves, examples, exit codes.
+
+const rootHelp = `safetmp is a filesystem for temporary files that live in RAM only, with rules that make careless programs safe:
+no symbolic links, owner-only modes, names nobody can guess, nothing left after unmount.
+
+  safetmp run -- CMD      run a command with a private TMPDIR; needs no privilege
+  safetmp mount DIR       mount one on an empty directory
+  safetmp umount DIR      unmount it, wiping everything
+
+Not promised: root on this host, and other processes of your own uid, can read what they can reach (ptrace,
+/proc/PID/root). See safetmp COMMAND --help for each command.`
+
+const mountHelp = `Mounts a filesystem for temporary files on DIR, which must be an empty directory, and returns once it answers. The
+filesystem is served by a process of its own until it is unmounted; everything in it is overwritten then.
+
+By default only you may enter, root not excepted; --shared lets others in, each to files of their own. The memory
+promised by --size is a limit that is kept: beyond it programs get "No space left on device", never an out-of-memory
+kill. nosuid and nodev always hold.
+
+Every option can be given as a flag or, as mount(8) users know it, in a list after -o; general words of mount(8) are
+accepted there. Installed as /sbin/mount.safetmp, the program serves lines of /etc/fstab.
+
+Sizes are bytes, a number with k, m, g or t (powers of 1024), or a percentage of the memory that may be used here: RAM,
+or the limit of the memory cgroup where that is less.
+
+The policy starts from --profile; a --policy file can only make it stricter; a flag that names a rule always wins. See
+what comes of it with safetmp policy.`
+
+const mountExamples = `  # one gigabyte, for yourself
+  mkdir -m 700 ~/tmp && safetmp mount --size 1g ~/tmp && export TMPDIR=~/tmp
+
+  # the same as a mount(8) option list
+  safetmp mount -o size=1g,nr_inodes=100k ~/tmp
+
+  # for user 1000, made by root, who cannot look into it
+  safetmp mount --uid 1000 /run/user/1000/tmp
+
+  # for everybody, like /tmp, each user seeing only files of their own
+  safetmp mount --shared --size 25% /srv/tmp
+
+  # in /etc/fstab, with mount.safetmp installed
+  safetmp  /srv/tmp  safetmp  shared,size=25%,nofail  0 0
+
+  # in the foreground, as a service manager wants it (Type=notify)
+  safetmp mount -f --size 512m /srv/tmp
+
+Exit codes:
+  0 mounted and answering     2 wrong flag, value or policy file     10 DIR does not exist
+  11 DIR is no directory      12 DIR is not empty                    13 a safetmp is mounted there already
+  14 not permitted            15 no usable /dev/fuse                 16 no fusermount3 and no privilege
+  20 (-f) wipe not complete   1 anything else`
+
+const umountHelp = `Unmounts the safetmp mounted on DIR and returns once every byte it held is overwritten, with a line that says how
+much that was. A mount in use stays as it is; who holds it is listed.
+
+With --force the mount is ended whoever uses it: their requests fail from then on. It also gets rid of a mount whose
+daemon hangs or has died; then nobody can confirm that memory was overwritten, and the exit code says so.`
+
+const umountExamples = `  safetmp umount ~/tmp
+  safetmp umount --force /srv/tmp
+
+Exit codes:
+  0 unmounted and wiped       2 wrong flag or argument               10 DIR does not exist
+  14 not permitted            16 no fusermount3 and no privilege     18 in use, see who on stderr
+  19 no safetmp there         20 unmounted, wipe not confirmed       1 anything else`
+
+const statusHelp = `Shows your safetmp mounts, root sees those of all users; with DIR, everything about one. A mount whose daemon does not
+answer is listed as dead.`
+
+const statusExamples = `  safetmp status
+  safetmp status ~/tmp
+  safetmp status --json | jq '.[] | {mountpoint, bytes, limit, refusals}'
+
+Exit codes:
+  0 shown                     2 wrong flag or argument               10 DIR does not exist
+  19 no safetmp there         21 its daemon does not answer          1 anything else`
+
+const listHelp = `Lists what is in the top directory of the safetmp mounted on DIR: the name the program asked for, the name it was
+assigned, owner, size, age and the command that made it, oldest first. Names are shown with control characters escaped.`
+
+const listExamples = `  safetmp ls ~/tmp
+  safetmp ls --json ~/tmp | jq -r '.[].assigned'
+
+Exit codes:
+  0 listed                    2 wrong flag or argument               10 DIR does not exist
+  19 no safetmp there         21 its daemon does not answer          1 anything else`
+
+const policyHelp = `Prints the rules that a mount with the same flags would have, and where each comes from: the profile, a line of the
+policy file, or a flag. Settings that lost to a safer one or to a flag are listed below. With --rules it prints every
+rule with its values instead, the safest first; these are the keys of a policy file, one RULE = "VALUE" per line.`
+
+const policyExamples = `  safetmp policy
+  safetmp policy --profile strict --rule exec=owner
+  safetmp policy --policy /etc/safetmp/build.toml
+  safetmp policy --rules
+
+Exit codes:
+  0 printed                   2 wrong flag, value or policy file     1 anything else`
+
+const completionHelp = `Prints a completion script for a shell.`
+
+const completionExamples = `  source <(safetmp completion bash)
+  safetmp completion zsh > "${fpath[1]}/_safetmp"
+  safetmp completion fish > ~/.config/fish/completions/safetmp.fish`

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"safetmp/internal/control"
+	"safetmp/internal/mount"
+)
+
+// newStatusCommand builds `safetmp status`.
+func newStatusCommand(a *app) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "status [--json] [DIR]",
+		Short:   "show mounts, usage, refusals",
+		Long:    statusHelp,
+		Example: statusExamples,
+		Args:    atMost("DIR"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return a.statusOf(args[0], asJSON)
+			}
+			return a.statusOfAll(asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array, with DIR one object; sizes in bytes")
+	return cmd
+}
+
+// statusOf shows one mount.
+func (a *app) statusOf(dir string, asJSON bool) error {
+	p, err := a.locateAnswering(dir)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(a.stdout, p.status)
+	}
+	return writeDetails(a.stdout, p.status)
+}
+
+// listedStatus is a line of the list: a daemon's status, or what the kernel's table tells of a mount without one.
+type listedStatus struct {
+	control.Status
+	Answering bool `json:"answering"`
+}
+
+// statusOfAll lists all mounts that concern the caller.
+func (a *app) statusOfAll(asJSON bool) error {
+	found := peers(a.ctx)
+	list := []listedStatus{}
+	for _, p := range found {
+		list = append(list, listedStatus{Status: p.status, Answering: true})
+	}
+	silent, err := silentMounts(found)
+	if err != nil {
+		return err
+	}
+	list = append(list, silent...)
+	if asJSON {
+		return writeJSON(a.stdout, list)
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(a.stderr, "no safetmp mounts")
+		return err
+	}
+	return writeList(a.stdout, list)
+}
+
+// silentMounts lists the caller's mounts, for root everybody's, that no daemon answers for.
+func silentMounts(found []peer) ([]listedStatus, error) {
+	entries, err := mount.Entries()
+	if err != nil {
+		return nil, err
+	}
+	var silent []listedStatus
+	for _, e := range entries {
+		mine := os.Geteuid() == 0 || int(e.OwnerUID) == os.Geteuid()
+		if mine && !slices.ContainsFunc(found, func(p peer) bool { return p.serves(e) }) {
+			silent = append(silent, listedStatus{Status: control.Status{
+				Mountpoint: e.Mountpoint, Device: e.Device.String(), OwnerUID: e.OwnerUID, Shared: e.Shared,
+				NoSUID: e.NoSUID, NoDev: e.NoDev, NoExec: e.NoExec, NoSymfollow: e.NoSymfollow,
+			}})
+		}
+	}
+	return silent, nil
+}
+
+// writeJSON writes indented JSON. encoding/json escapes control characters itself.
+func writeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
