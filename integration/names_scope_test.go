@@ -71,8 +71,13 @@ func TestScopeSession(t *testing.T) {
 	assert.Equal(t, "ENOENT", actor.ask(t, "<"+path), "the new session never had that name")
 	assert.Equal(t, "ok", actor.ask(t, ">"+path), "and can have one of its own")
 	require.NoError(t, as(m.owner, func() error {
-		assert.Len(t, rawListing(t, m.dir), 1, "a listing shows what the session may resolve")
-		return nil
+		for _, name := range rawListing(t, m.dir) {
+			assert.Equal(t, "ok", exists(filepath.Join(m.dir, name)), "an assigned name resolves for its owner in every session")
+		}
+		assert.Len(t, rawListing(t, m.dir), 2)
+		data, err := os.ReadFile(path)
+		assert.Equal(t, "by actor", string(data))
+		return err
 	}))
 }
 

@@ -27,6 +27,7 @@ var _ = register(map[string]semantic{
 	"dirs/deep":       dirsDeep,
 	"dirs/replaced":   dirsReplacedWhileListing,
 	"dirs/stat inode": dirsInodes,
+	"dirs/renaming":   dirsRenameWhileListing,
 })
 
 // dirent is one entry as getdents64 gives it.
@@ -215,7 +216,8 @@ func dirsRemoveWhileListing(t *testing.T, s *subject) {
 }
 
 // dirsReplacedWhileListing renames over listed entries meanwhile: those that
-// are not touched are listed once.
+// are not touched are listed once, and the listing ends although each round
+// makes an entry.
 func dirsReplacedWhileListing(t *testing.T, s *subject) {
 	dir := s.mkdir(t, "d")
 	sub := &subject{dir: dir}
@@ -228,6 +230,7 @@ func dirsReplacedWhileListing(t *testing.T, s *subject) {
 		if len(entries) == 0 {
 			break
 		}
+		require.Less(t, round, 400, "the listing does not end")
 		for _, entry := range entries {
 			times[entry.name]++
 		}
@@ -237,7 +240,31 @@ func dirsReplacedWhileListing(t *testing.T, s *subject) {
 	for i := 1; i < 400; i += 2 {
 		assert.Equal(t, 1, times[fmt.Sprint("file", i)], "file%d", i)
 	}
-	s.see(t, "listed at the end", "400", number(len(strings.Fields(listing(t, dir)))))
+}
+
+// dirsRenameWhileListing renames every entry that is listed, as a program that
+// changes suffixes does: it comes to an end (xfstests generic/736).
+func dirsRenameWhileListing(t *testing.T, s *subject) {
+	sub := &subject{dir: s.mkdir(t, "d")}
+	sub.fill(t, 400)
+	fd := open(t, sub.dir, unix.O_RDONLY, 0)
+	renames := 0
+	for {
+		entries, err := getdents(fd, 512)
+		require.NoError(t, err)
+		if len(entries) == 0 {
+			break
+		}
+		for _, entry := range entries {
+			if entry.kind == unix.DT_REG {
+				require.NoError(t, unix.Rename(sub.path(entry.name), sub.path(fmt.Sprint("renamed", renames))))
+				renames++
+			}
+		}
+		require.Less(t, renames, 4000, "the listing does not end")
+	}
+	s.see(t, "each at least once", "yes", yes(renames >= 400))
+	s.see(t, "as many as before", "400", number(len(strings.Fields(listing(t, sub.dir)))))
 }
 
 func dirsDeep(t *testing.T, s *subject) {

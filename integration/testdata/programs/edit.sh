@@ -1,6 +1,6 @@
 # editors: write beside, keep a backup, rename over
 printf 'one\ntwo\nthree\n' >"$TMPDIR/text"
-vim -es -u NONE -N -c 'set backup writebackup backupdir=.' -c '%s/two/zwei/' -c 'wq' "$TMPDIR/text" </dev/null >/dev/null 2>&1
+vim -es -u NONE -N -c 'set backup writebackup backupskip= backupdir=.' -c '%s/two/zwei/' -c 'wq' "$TMPDIR/text" </dev/null >/dev/null 2>&1
 say "vim" "$(tr '\n' ' ' <"$TMPDIR/text")"
 say "vim's backup" "$(tr '\n' ' ' <"$TMPDIR/text~")"
 sed -i 's/three/drei/' "$TMPDIR/text"

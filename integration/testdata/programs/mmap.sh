@@ -11,8 +11,9 @@ with open(sys.argv[1], "r+b") as f:
     m = mmap.mmap(f.fileno(), 0)
 for line in sys.stdin:
     at = int(line)
-    print(m[at:at+5].decode(), flush=True)
+    saw = m[at:at+5].decode()
     m[at:at+5] = b"child"
+    print(saw, flush=True)
 """
 with open(path, "r+b") as f:
     m = mmap.mmap(f.fileno(), 0)

@@ -1,0 +1,96 @@
+//go:build linux
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// TestListingWhileEntriesComeAndGo lists a large directory, in a root and
+// below it, while another thread makes and removes entries: each entry that
+// was there all the time is listed exactly once, whatever cookies the kernel
+// goes back to.
+func TestListingWhileEntriesComeAndGo(t *testing.T) {
+	count := 200_000
+	if raceEnabled {
+		count = 20_000
+	}
+	limitTest(t, "size=1g,nr_inodes=1m", func(t *testing.T, s *subject) {
+		for _, dir := range []string{s.dir, s.mkdir(t, "below")} {
+			big := &subject{kind: s.kind, dir: dir}
+			listWhileChanging(t, big, count)
+		}
+	})
+}
+
+func listWhileChanging(t *testing.T, s *subject, count int) {
+	t.Helper()
+	for i := range count {
+		require.NoError(t, unix.Mknod(s.path(fmt.Sprint("entry", i)), unix.S_IFREG|0o600, 0))
+	}
+	fd := open(t, s.dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	survivors, doomed := split(readAll(t, fd, 1<<16))
+	require.InDelta(t, count, len(survivors)+len(doomed), 1)
+
+	_, err := unix.Seek(fd, 0, unix.SEEK_SET)
+	require.NoError(t, err)
+	var stop atomic.Bool
+	var wait sync.WaitGroup
+	wait.Go(func() { assert.NoError(t, as(user(), func() error { return churn(s.dir, doomed, &stop) })) })
+	times := map[string]int{}
+	for _, entry := range readAll(t, fd, 4096) {
+		times[entry.name]++
+	}
+	stop.Store(true)
+	wait.Wait()
+	missed, twice := 0, 0
+	for _, name := range survivors {
+		switch times[name] {
+		case 0:
+			missed++
+		case 1:
+		default:
+			twice++
+		}
+	}
+	assert.Zero(t, missed, "of %d entries that stayed were not listed", len(survivors))
+	assert.Zero(t, twice, "of %d entries that stayed were listed twice", len(survivors))
+}
+
+// split takes every third entry as one to be removed.
+func split(entries []dirent) (survivors, doomed []string) {
+	for i, entry := range entries {
+		switch {
+		case entry.kind != unix.DT_REG:
+		case i%3 == 0:
+			doomed = append(doomed, entry.name)
+		default:
+			survivors = append(survivors, entry.name)
+		}
+	}
+	return survivors, doomed
+}
+
+// churn removes the doomed, from both ends, and makes new entries.
+func churn(dir string, doomed []string, stop *atomic.Bool) error {
+	for i := 0; i < len(doomed)/2 && !stop.Load(); i++ {
+		for _, name := range []string{doomed[i], doomed[len(doomed)-1-i]} {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				return fmt.Errorf("remove what was listed: %w", err)
+			}
+		}
+		if err := unix.Mknod(filepath.Join(dir, fmt.Sprint("new", i)), unix.S_IFREG|0o600, 0); err != nil {
+			return fmt.Errorf("make new: %w", err)
+		}
+	}
+	return nil
+}
