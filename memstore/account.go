@@ -34,9 +34,12 @@ func (c *counter) take(n int64) bool {
 	}
 }
 
-// give takes n back. More given than was taken is a bug in the caller, never the effect of input.
-func (c *counter) give(n int64) {
-	if c.used.Add(-n) < 0 {
+// give takes n back. More given than was taken is a bug in the caller, never the effect of input; the counter stays as it was.
+func (c *counter) give(n int64) { giveBack(&c.used, n) }
+
+func giveBack(used *atomic.Int64, n int64) {
+	if used.Add(-n) < 0 {
+		used.Add(n)
 		panic("memstore: more given back than was taken")
 	}
 }
@@ -154,16 +157,18 @@ func (s *Store) ChargeMeta(owner uint32, n Bytes) error {
 	return nil
 }
 
-// ReleaseMeta gives back n bytes of ChargeMeta. It panics when the owner has not so many, and does nothing after Close.
+// ReleaseMeta gives back n bytes of ChargeMeta. It panics when n is negative or the owner has not so many, and does nothing
+// after Close.
 func (s *Store) ReleaseMeta(owner uint32, n Bytes) {
+	if n < 0 {
+		panic("memstore: a negative amount given back")
+	}
 	if s.enter() != nil {
 		return
 	}
 	defer s.leave()
 	o := s.owners.get(owner)
-	if n < 0 || o.meta.Add(-int64(n)) < 0 {
-		panic("memstore: more metadata given back than was charged")
-	}
-	s.total.meta.Add(-int64(n))
+	giveBack(&o.meta, int64(n))
+	giveBack(&s.total.meta, int64(n))
 	s.refund(o, int64(n))
 }
