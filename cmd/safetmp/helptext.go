@@ -5,17 +5,18 @@ package main
 const rootHelp = `safetmp is a filesystem for temporary files that live in RAM only, with rules that make careless programs safe:
 no symbolic links, owner-only modes, names nobody can guess, nothing left after unmount.
 
-  safetmp run -- CMD      run a command with a private TMPDIR; needs no privilege
-  safetmp mount DIR       mount one on an empty directory
-  safetmp umount DIR      unmount it, wiping everything
-
 Not promised: root on this host, and other processes of your own uid, can read what they can reach (ptrace,
-/proc/PID/root). See safetmp COMMAND --help for each command.`
+/proc/PID/root).`
+
+const rootExamples = `  safetmp run -- make               run a command with a private TMPDIR; needs no privilege
+  safetmp mount --size 1g DIR       mount one on an empty directory
+  safetmp umount DIR                unmount it, wiping everything
+  safetmp help mount                everything about a command`
 
 const mountHelp = `Mounts a filesystem for temporary files on DIR, which must be an empty directory, and returns once it answers. The
 filesystem is served by a process of its own until it is unmounted; everything in it is overwritten then.
 
-By default only you may enter, root not excepted; --shared lets others in, each to files of their own. The memory
+By default only you may enter, not even root; --shared lets others in, each to files of their own. The memory
 promised by --size is a limit that is kept: beyond it programs get "No space left on device", never an out-of-memory
 kill. nosuid and nodev always hold.
 

@@ -8,9 +8,10 @@ const programName = "safetmp"
 // newRootCommand builds the command tree of one call.
 func newRootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:               programName + " COMMAND",
+		Use:               programName + " COMMAND [ARG...]",
 		Short:             "temporary files in RAM, under safe rules",
 		Long:              rootHelp,
+		Example:           rootExamples,
 		Args:              cobra.ArbitraryArgs,
 		SilenceErrors:     true, // finish prints them, once
 		SilenceUsage:      true, // one line per mistake, not a page
@@ -21,11 +22,16 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpTemplate(helpTemplate)
+	root.SetHelpCommand(newHelpCommand(a))
 	root.AddCommand(
 		newRunCommand(a), newMountCommand(a), newUmountCommand(a), newStatusCommand(a), newListCommand(a),
 		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a), newDaemonCommand(a),
 	)
 	root.AddCommand(newRunHelperCommands(a)...)
+	for _, cmd := range root.Commands() {
+		cmd.DisableFlagsInUseLine = true // each Use says itself where flags go
+	}
 	return root
 }
 
@@ -34,7 +40,7 @@ func runRoot(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	accepted := "run, mount, umount, status, ls, policy, version, completion, help"
+	accepted := commandNames(cmd)
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		accepted = "did you mean " + near[0] + "? " + accepted
 	}

@@ -117,7 +117,7 @@ func (b *Builder) finishLimits(o *Options) error {
 	}
 	o.SizeBytes = atLeastOnePage(b.size.of(usable))
 	if o.SizeBytes > usable {
-		return &UsageError{b.sizeSource, fmt.Sprintf("%d bytes are more than the %d bytes of memory that may be used here", o.SizeBytes, usable), acceptedSizes}
+		return &UsageError{b.sizeSource, fmt.Sprintf("%d bytes are more than may be used here", o.SizeBytes), fmt.Sprintf("at most %d, or a percentage", usable)}
 	}
 	o.Inodes = b.inodes
 	if o.Inodes == 0 {

@@ -37,7 +37,7 @@ type flagValue struct {
 // Set implements pflag.Value.
 func (v *flagValue) Set(raw string) error {
 	if v.option.arg == "" && raw != wordGiven {
-		return badValue(v.source, raw, "expected: this flag takes no value", v.source)
+		return &UsageError{v.source, "takes no value, " + quote(raw) + " was given", v.source}
 	}
 	return v.option.parse(v.b, v.source, raw)
 }

@@ -31,7 +31,7 @@ func (b *Builder) parseItem(item string) error {
 	}
 	source := "-o " + name
 	if o.arg == "" && hasValue {
-		return badValue(source, value, "expected: this option takes no value", name)
+		return &UsageError{source, "takes no value, " + quote(value) + " was given", name}
 	}
 	if o.arg != "" && !hasValue {
 		return &UsageError{source, "needs a value", name + "=" + o.arg}

@@ -19,7 +19,7 @@ var options = []option{
 	{"mode", "MODE", "octal permissions of the root directory (default 0700, shared 1733)", parseMode},
 	{"profile", "NAME", "policy to start from: strict, tmpdir (default), compat, posix", parseProfile},
 	{"policy", "FILE", "policy file (TOML) on top of the profile", parsePolicyFile},
-	{"rule", "RULE=VALUE", "set one policy rule; may be repeated (see `safetmp policy`)", parseRule},
+	{"rule", "RULE=VALUE", "set one policy rule; may be repeated (see safetmp policy --rules)", parseRule},
 	{"names", "WHICH", "where names are assigned: requested (nowhere), root (the top directory), all", ruleParser("names")},
 	{"name_template", "TEMPLATE", "form of assigned names: {random}, with {stem} and {ext} of the requested name", parseTemplate},
 	{"listing", "WHICH", "what the owner sees in a listing: random (assigned names) or own (requested ones)", ruleParser("listing")},

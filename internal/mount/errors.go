@@ -27,7 +27,7 @@ var (
 
 // Error is a failure to mount or unmount.
 type Error struct {
-	Op     string // "mount", "unmount"
+	Op     string // "mount", "unmount", or empty
 	Path   string
 	Err    error  // one of the sentinels, or an errno
 	Detail string // what the kernel or the helper said, if more is known
@@ -36,15 +36,13 @@ type Error struct {
 
 // Error returns one line.
 func (e *Error) Error() string {
-	parts := []string{e.Op}
-	if e.Path != "" {
-		parts = append(parts, e.Path)
+	var said []string
+	for _, part := range []string{e.Op, e.Path, e.Err.Error(), e.Detail} {
+		if part != "" {
+			said = append(said, part)
+		}
 	}
-	parts = append(parts, e.Err.Error())
-	if e.Detail != "" {
-		parts = append(parts, e.Detail)
-	}
-	return strings.Join(parts, ": ")
+	return strings.Join(said, ": ")
 }
 
 // Unwrap returns the cause.

@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
 )
 
 // Type is the filesystem type of our mounts in mountinfo(5).
@@ -88,15 +90,16 @@ func Find(dir string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	for _, candidate := range candidates(dir) {
-		if e, ok := topmost(entries, candidate); ok {
+	paths := candidates(dir)
+	for _, path := range paths {
+		if e, ok := topmost(entries, path); ok {
 			return e, nil
 		}
 	}
-	if len(candidates(dir)) == 0 {
-		return Entry{}, &Error{Op: "find", Path: dir, Err: ErrNoMountpoint}
+	if len(paths) == 0 {
+		return Entry{}, &Error{Path: dir, Err: ErrNoMountpoint}
 	}
-	return Entry{}, &Error{Op: "find", Path: dir, Err: ErrNotSafetmp, hint: "safetmp status lists the mounts"}
+	return Entry{}, &Error{Path: dir, Err: ErrNotSafetmp, hint: "safetmp status lists the mounts"}
 }
 
 // topmost returns the last entry at exactly this path: later mounts cover earlier ones.
@@ -109,27 +112,32 @@ func topmost(entries []Entry, path string) (Entry, bool) {
 	return Entry{}, false
 }
 
-// candidates lists the absolute paths by which the kernel may know dir, most literal first, none if its parent does
-// not exist. Only the way to dir is resolved: a stat of the mountpoint itself would ask the daemon. readlink(2) does
-// not, it fails at once on anything but a link.
+// candidates lists the absolute paths by which the kernel may know dir, most literal first, none if it does not exist.
+// Only the way to dir is resolved: a stat of the mountpoint itself would ask the daemon. readlink(2) does not, it fails
+// at once on anything but a link.
 func candidates(dir string) []string {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil
 	}
-	paths := []string{abs}
-	if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-		paths = append(paths, filepath.Join(parent, filepath.Base(abs)))
-	} else if os.IsNotExist(err) {
+	paths := appendResolved([]string{abs}, abs)
+	target, err := os.Readlink(abs)
+	switch {
+	case os.IsNotExist(err), errors.Is(err, unix.ENOTDIR):
 		return nil
-	}
-	if target, err := os.Readlink(abs); err == nil {
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(abs), target)
-		}
-		if parent, err := filepath.EvalSymlinks(filepath.Dir(target)); err == nil {
-			paths = append(paths, filepath.Join(parent, filepath.Base(target)))
-		}
+	case err == nil && !filepath.IsAbs(target):
+		return appendResolved(paths, filepath.Join(filepath.Dir(abs), target))
+	case err == nil:
+		return appendResolved(paths, target)
 	}
 	return paths
+}
+
+// appendResolved adds path with the links on the way to it resolved, if they lead anywhere.
+func appendResolved(paths []string, path string) []string {
+	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return paths
+	}
+	return append(paths, filepath.Join(parent, filepath.Base(path)))
 }
