@@ -60,6 +60,10 @@ type FS struct {
 
 	nextIno atomic.Uint64
 
+	// streams holds a *stream for each open directory, by file handle.
+	streams    sync.Map
+	nextStream atomic.Uint64
+
 	// renameMu fixes the shape of the tree: held for writing by renames
 	// across directories, for reading by walks from a directory to the root.
 	renameMu rankedRWMutex

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -8,9 +9,16 @@ import (
 	"safetmp/policy"
 )
 
-// OpenDir lets the kernel cache the listing of a plain directory. A naming root
-// shows every caller something else, so its listing is never cached. Errors:
-// ESTALE, ENOTDIR.
+// stream is one open directory. It ends where the directory ended when it was
+// opened or rewound: a program that adds or renames an entry for each that it
+// reads would otherwise never come to an end.
+type stream struct {
+	end atomic.Uint64 // the first cookie that is not listed
+}
+
+// OpenDir opens a directory for listing and lets the kernel cache the listing
+// of a plain one. A naming root shows every caller something else, so its
+// listing is never cached. Errors: ESTALE, ENOTDIR.
 func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
 	dir, err := f.directory(in.NodeId)
 	if err != nil {
@@ -19,7 +27,35 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	if !dir.dir.naming {
 		out.OpenFlags |= fuse.FOPEN_CACHE_DIR | fuse.FOPEN_KEEP_CACHE
 	}
+	s := new(stream)
+	s.end.Store(dir.dir.end())
+	out.Fh = f.nextStream.Add(1)
+	f.streams.Store(out.Fh, s)
 	return fuse.OK
+}
+
+// ReleaseDir closes what OpenDir opened.
+func (f *FS) ReleaseDir(in *fuse.ReleaseIn) { f.streams.Delete(in.Fh) }
+
+// end is the cookie that the next entry will have.
+func (d *directory) end() uint64 {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.cookies
+}
+
+// streamEnd is where the listing that a request continues ends; one from the
+// start ends where the directory ends now (rewinddir(3)).
+func (f *FS) streamEnd(in *fuse.ReadIn, d *directory) uint64 {
+	v, open := f.streams.Load(in.Fh)
+	if !open {
+		return d.end()
+	}
+	s := v.(*stream)
+	if in.Offset == 0 {
+		s.end.Store(d.end())
+	}
+	return s.end.Load()
 }
 
 // ReadDir lists a directory from an offset that an earlier entry carried
@@ -58,6 +94,7 @@ func (f *FS) list(in *fuse.ReadIn, add func(fuse.DirEntry, *inode) bool) error {
 	}
 	c := callerOf(&in.InHeader)
 	d := dir.dir
+	end := f.streamEnd(in, d)
 	if !f.listDots(dir, in.Offset, add) {
 		return nil
 	}
@@ -67,6 +104,9 @@ func (f *FS) list(in *fuse.ReadIn, add func(fuse.DirEntry, *inode) bool) error {
 		return nil
 	}
 	for _, s := range d.stream[d.positionLocked(max(in.Offset+1, firstCookie)):] {
+		if s.cookie >= end {
+			return nil
+		}
 		if s.e == nil || !visible(s.e, c) {
 			continue
 		}

@@ -60,7 +60,8 @@ func giveBytes(dest, value []byte) (uint32, fuse.Status) {
 }
 
 // ListXAttr copies the names of the extended attributes to dest, each with a
-// NUL behind it (listxattr(2)): ERANGE if dest is too short.
+// NUL behind it (listxattr(2)): ERANGE if dest is too short. user.safetmp.name
+// is not among them, or everything that preserves attributes would copy it.
 func (f *FS) ListXAttr(_ <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
 	ino, err := f.inode(h.NodeId)
 	if err != nil {
@@ -68,12 +69,9 @@ func (f *FS) ListXAttr(_ <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
-	names := make([]string, 0, len(ino.xattrs)+1)
+	names := make([]string, 0, len(ino.xattrs))
 	for name := range ino.xattrs {
 		names = append(names, name)
-	}
-	if _, ok := ino.assignedNameLocked(); ok {
-		names = append(names, nameXattr)
 	}
 	slices.Sort(names)
 	var list []byte

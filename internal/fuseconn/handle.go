@@ -32,7 +32,7 @@ var handlers = [opcodes]handler{
 	opWrite:       write,
 	opStatfs:      statfs,
 	opRelease:     nothing,
-	opReleasedir:  nothing,
+	opReleasedir:  releasedir,
 	opDestroy:     nothing,
 	opFsync:       simple((*fs.FS).Fsync),
 	opFsyncdir:    simple((*fs.FS).FsyncDir),

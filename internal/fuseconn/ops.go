@@ -171,6 +171,15 @@ func opendir(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.OpenOut](), f.OpenDir(forever, in, output[fuse.OpenOut](out))
 }
 
+func releasedir(f *fs.FS, req, _ []byte) (int, fuse.Status) {
+	in, _, ok := input[fuse.ReleaseIn](req)
+	if !ok {
+		return 0, fuse.EINVAL
+	}
+	f.ReleaseDir(in)
+	return 0, fuse.OK
+}
+
 func read(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.ReadIn](req)
 	if !ok {
