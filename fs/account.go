@@ -3,16 +3,36 @@ package fs
 import (
 	"errors"
 	"runtime"
+	"syscall"
 	"time"
 
 	"safetmp/memstore"
 )
 
-// metaOverhead is charged for a name or an attribute beside its own bytes.
-const metaOverhead = 32
+// What the tree takes of the Go heap is charged against the size of the mount,
+// so that a workload cannot fill memory with empty files. The figures are what
+// an entry costs in the daemon, with half as much again for the collector: see
+// TestLimitResident in integration, which fills a mount with each kind.
+const (
+	inodeBytes     memstore.Bytes = 640 // an inode of any kind
+	directoryBytes memstore.Bytes = 768 // more for a directory
+	nameOverhead   memstore.Bytes = 160 // a name or an attribute, beside its own bytes
+)
 
-// metaBytes is what n bytes of names or attributes cost.
-func metaBytes(n int) memstore.Bytes { return memstore.Bytes(n + metaOverhead) }
+// metaBytes is what n bytes of a name or an attribute cost.
+func metaBytes(n int) memstore.Bytes { return memstore.Bytes(n) + nameOverhead }
+
+// bareBytes is what an inode costs without names and attributes.
+func bareBytes(mode uint32, link string) memstore.Bytes {
+	n := inodeBytes
+	if mode&syscall.S_IFMT == syscall.S_IFDIR {
+		n += directoryBytes
+	}
+	if link != "" {
+		n += metaBytes(len(link))
+	}
+	return n
+}
 
 // reclaimWait bounds how long a request waits for space that the kernel is
 // about to give back.
@@ -46,13 +66,13 @@ func outOfRoom(err error) bool {
 	return errors.Is(err, memstore.ErrNoSpace) || errors.Is(err, memstore.ErrNoInodes) || errors.Is(err, memstore.ErrQuota)
 }
 
-// reserve takes one inode and the room for an entry's names, or nothing.
-func (f *FS) reserve(uid uint32, names memstore.Bytes) error {
+// reserve takes one inode and the room for it and for its names, or nothing.
+func (f *FS) reserve(uid uint32, room memstore.Bytes) error {
 	return f.withReclaim(func() error {
 		if err := f.store.ReserveInode(uid); err != nil {
 			return err
 		}
-		if err := f.store.ChargeMeta(uid, names); err != nil {
+		if err := f.store.ChargeMeta(uid, room); err != nil {
 			f.store.ReleaseInode(uid)
 			return err
 		}
@@ -61,8 +81,8 @@ func (f *FS) reserve(uid uint32, names memstore.Bytes) error {
 }
 
 // unreserve is the opposite of reserve.
-func (f *FS) unreserve(uid uint32, names memstore.Bytes) {
-	f.store.ReleaseMeta(uid, names)
+func (f *FS) unreserve(uid uint32, room memstore.Bytes) {
+	f.store.ReleaseMeta(uid, room)
 	f.store.ReleaseInode(uid)
 }
 
@@ -88,9 +108,7 @@ func (f *FS) dispose(ino *inode) {
 		ino.blob.Free()
 	}
 	f.dropXattrsLocked(ino)
-	if ino.link != "" {
-		f.store.ReleaseMeta(ino.uid, metaBytes(len(ino.link)))
-	}
+	f.store.ReleaseMeta(ino.uid, bareBytes(ino.mode, ino.link))
 	for range inodesOf(ino, ino.nlink) {
 		f.store.ReleaseInode(ino.uid)
 	}

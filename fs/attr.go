@@ -132,7 +132,7 @@ func (f *FS) recharge(ino *inode, uid uint32) error {
 			return err
 		}
 	}
-	meta := ino.xattrBytesLocked()
+	meta := ino.metaBytesLocked()
 	err := f.store.ChargeMeta(uid, meta)
 	if err == nil && ino.blob != nil {
 		if err = ino.blob.SetOwner(uid); err != nil {

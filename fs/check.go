@@ -116,7 +116,7 @@ func (t *tally) inode(ino *inode, root bool) error {
 		return fmt.Errorf("regular file without contents")
 	}
 	t.inodes += int64(inodesOf(ino, ino.nlink))
-	t.meta += ino.xattrBytesLocked()
+	t.meta += ino.metaBytesLocked()
 	return nil
 }
 

@@ -63,11 +63,12 @@ func (f *FS) bear(c caller, nodeid uint64, b birth, out *fuse.EntryOut) error {
 	if err != nil {
 		return err
 	}
-	if err := f.reserveFor(e, b); err != nil {
+	room := e.charge + bareBytes(mode, b.rawLink)
+	if err := f.reserve(c.uid, room); err != nil {
 		return err
 	}
 	if err := f.place(c, dir, e, func() *inode { return f.conceive(c, dir, mode, b.rawLink) }); err != nil {
-		f.unreserveFor(e, b)
+		f.unreserve(c.uid, room)
 		return err
 	}
 	f.giveEntry(dir, e.ino, out)
@@ -94,29 +95,6 @@ func (f *FS) admitSymlink(c caller, dir *inode, b birth) error {
 	}
 	req := policy.SymlinkRequest{RawTarget: b.rawLink, Below: f.namesBelowRoot(dir)}
 	return f.judge(c, b.op, f.policy.Symlink(req))
-}
-
-// reserveFor takes what a new entry and its inode will cost.
-func (f *FS) reserveFor(e *dentry, b birth) error {
-	if err := f.reserve(e.payer, e.charge); err != nil {
-		return err
-	}
-	if b.rawLink == "" {
-		return nil
-	}
-	if err := f.store.ChargeMeta(e.payer, metaBytes(len(b.rawLink))); err != nil {
-		f.unreserve(e.payer, e.charge)
-		return err
-	}
-	return nil
-}
-
-// unreserveFor is the opposite of reserveFor.
-func (f *FS) unreserveFor(e *dentry, b birth) {
-	f.unreserve(e.payer, e.charge)
-	if b.rawLink != "" {
-		f.store.ReleaseMeta(e.payer, metaBytes(len(b.rawLink)))
-	}
 }
 
 // newEntry names an entry that c will add to dir; it is not added yet.
@@ -236,7 +214,7 @@ func (f *FS) tmpfile(c caller, nodeid uint64, rawMode uint32, out *fuse.EntryOut
 	if err != nil {
 		return err
 	}
-	if err := f.reserve(c.uid, 0); err != nil {
+	if err := f.reserve(c.uid, bareBytes(mode, "")); err != nil {
 		return err
 	}
 	ino := f.conceive(c, dir, mode, "")

@@ -72,7 +72,7 @@ type slot struct {
 
 func newDirectory(naming bool) *directory {
 	d := &directory{naming: naming, byName: map[string]*dentry{}, cookies: firstCookie}
-	d.mu.rank = rankDirectory
+	d.mu.setRank(rankDirectory)
 	if naming {
 		d.byAlias = map[aliasKey]*dentry{}
 	}

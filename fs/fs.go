@@ -101,7 +101,7 @@ func New(o Options) (*FS, error) {
 		store:         o.Store,
 		started:       o.Now(),
 	}
-	f.renameMu.rank = rankRename
+	f.renameMu.setRank(rankRename)
 	f.expiry.init()
 	f.inodes.init()
 	if err := f.makeRoot(); err != nil {
@@ -113,7 +113,7 @@ func New(o Options) (*FS, error) {
 // makeRoot creates the mount root, whose lookup count the kernel never gives
 // back.
 func (f *FS) makeRoot() error {
-	if err := f.store.ReserveInode(f.opts.OwnerUID); err != nil {
+	if err := f.reserve(f.opts.OwnerUID, inodeBytes+directoryBytes); err != nil {
 		return err
 	}
 	f.nextIno.Store(fuse.FUSE_ROOT_ID)

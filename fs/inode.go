@@ -47,7 +47,7 @@ type inode struct {
 func (f *FS) newInode(id uint64, mode, uid, gid uint32) *inode {
 	now := f.now()
 	ino := &inode{id: id, btime: now, mode: mode, uid: uid, gid: gid, atime: now, mtime: now, ctime: now}
-	ino.mu.rank = rankInode
+	ino.mu.setRank(rankInode)
 	return ino
 }
 

@@ -5,14 +5,12 @@ package fs
 import "sync"
 
 // rankedMutex is a sync.Mutex whose order is checked under safetmp_lockcheck.
-type rankedMutex struct {
-	sync.Mutex
-	rank int
-}
+type rankedMutex struct{ sync.Mutex }
+
+func (*rankedMutex) setRank(int) {}
 
 // rankedRWMutex is a sync.RWMutex whose order is checked under
 // safetmp_lockcheck.
-type rankedRWMutex struct {
-	sync.RWMutex
-	rank int
-}
+type rankedRWMutex struct{ sync.RWMutex }
+
+func (*rankedRWMutex) setRank(int) {}

@@ -66,6 +66,8 @@ type rankedMutex struct {
 	rank int
 }
 
+func (m *rankedMutex) setRank(rank int) { m.rank = rank }
+
 func (m *rankedMutex) Lock()   { acquire(m.rank); m.mu.Lock() }
 func (m *rankedMutex) Unlock() { m.mu.Unlock(); release(m.rank) }
 
@@ -74,6 +76,8 @@ type rankedRWMutex struct {
 	mu   sync.RWMutex
 	rank int
 }
+
+func (m *rankedRWMutex) setRank(rank int) { m.rank = rank }
 
 func (m *rankedRWMutex) Lock()    { acquire(m.rank); m.mu.Lock() }
 func (m *rankedRWMutex) Unlock()  { m.mu.Unlock(); release(m.rank) }

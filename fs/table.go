@@ -19,7 +19,7 @@ type table struct {
 
 func (t *table) init() {
 	for i := range t.shards {
-		t.shards[i].mu.rank = rankTable
+		t.shards[i].mu.setRank(rankTable)
 		t.shards[i].m = map[uint64]*inode{}
 	}
 }

@@ -153,14 +153,11 @@ func (f *FS) removeXattr(h *fuse.InHeader, rawName string) error {
 // xattrBytes is what an attribute costs.
 func xattrBytes(name string, value []byte) memstore.Bytes { return metaBytes(len(name) + len(value)) }
 
-// xattrBytesLocked is what all attributes, and a symlink's target, cost.
+// metaBytesLocked is what an inode costs with its attributes, without its names.
 //
 // Preconditions: ino.mu is held.
-func (ino *inode) xattrBytesLocked() memstore.Bytes {
-	var n memstore.Bytes
-	if ino.link != "" {
-		n += metaBytes(len(ino.link))
-	}
+func (ino *inode) metaBytesLocked() memstore.Bytes {
+	n := bareBytes(ino.mode, ino.link)
 	for name, value := range ino.xattrs {
 		n += xattrBytes(name, value)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 	"safetmp/memstore"
 	"safetmp/policy"
 )
+
+// gcPercent bounds the garbage in the daemon's heap, in percent of what is in
+// use: fs charges an entry for its share of it.
+const gcPercent = 50
 
 // Daemon serves one mount.
 type Daemon struct {
@@ -40,6 +45,7 @@ type Daemon struct {
 // answers. The daemon owns m from now on, also if it fails.
 func Start(opts config.Options, m *mount.Mounted) (*Daemon, error) {
 	harden()
+	debug.SetGCPercent(gcPercent)
 	d := &Daemon{opts: opts, mounted: m, started: time.Now(), ended: make(chan struct{})}
 	if err := d.assemble(); err != nil {
 		_ = mount.Detach(m.Entry)
