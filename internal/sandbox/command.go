@@ -15,29 +15,20 @@ type command struct {
 	stopped bool // by the last report of wait4(2)
 }
 
-// launch is how the command is started.
-type launch struct {
-	program      string
-	args         []string // args[0] is the name as the caller wrote it
-	env          []string
-	mask         uint64
-	capabilities bool // leave them
-}
-
-// startCommand starts the command as a child of this process.
+// startCommand starts the command as a child of this process, with place as its TMPDIR.
 //
 // Errors: *Error with StatusNotFound, StatusNotExecutable or StatusFailed.
-func startCommand(l launch) (*command, error) {
+func startCommand(s *spec, args []string, place string) (*command, error) {
 	type result struct {
 		pid int
 		err error
 	}
 	done := make(chan result)
 	go func() {
-		// Never unlocked: what is given up here is given up for the command and for this thread, which ends with the
-		// goroutine. The other threads keep it, and with it the command's inability to trace them (ptrace(2)).
+		// Never unlocked: what is given up here is given up for the command and for this thread, which is not used
+		// again. The others keep it, and with it the command's inability to trace this process (ptrace(2)).
 		runtime.LockOSThread()
-		pid, err := l.fork()
+		pid, err := fork(s, args, environment(place))
 		done <- result{pid, err}
 	}()
 	r := <-done
@@ -47,28 +38,24 @@ func startCommand(l launch) (*command, error) {
 	return &command{pid: r.pid}, nil
 }
 
-// fork starts the command with the caller's signal mask, which forkExec hands on, and without capabilities.
-func (l launch) fork() (int, error) {
-	if !l.capabilities {
+// fork starts the command, without capabilities in a user namespace of ours. Preconditions: the goroutine is locked
+// to its thread for good.
+func fork(s *spec, args, env []string) (int, error) {
+	if !s.Privileged {
 		if err := dropCapabilities(); err != nil {
 			return 0, failed("starting the command", err)
 		}
 	}
-	set := unix.Sigset_t{}
-	set.Val[0] = l.mask
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil); err != nil {
-		return 0, failed("starting the command", err)
-	}
-	attr := &syscall.ProcAttr{Env: l.env, Files: []uintptr{0, 1, 2}}
-	pid, err := syscall.ForkExec(l.program, l.args, attr)
+	attr := &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}}
+	pid, err := syscall.ForkExec(string(s.Program), args, attr)
 	if errors.Is(err, unix.ENOEXEC) {
 		// A script without #!, as execvp(3) has it.
-		pid, err = syscall.ForkExec("/bin/sh", append([]string{"sh", l.program}, l.args[1:]...), attr)
+		pid, err = syscall.ForkExec("/bin/sh", append([]string{"sh", string(s.Program)}, args[1:]...), attr)
 	}
 	if errors.Is(err, unix.ENOENT) {
-		return 0, &Error{Status: StatusNotFound, Message: l.args[0] + ": it, or the interpreter it names, does not exist in the sandbox"}
+		return 0, &Error{Status: StatusNotFound, Message: args[0] + ": it, or the interpreter it names, does not exist in the sandbox"}
 	}
-	return pid, executionError(l.args[0], err)
+	return pid, executionError(args[0], err)
 }
 
 // change is what wait4(2) reports of the command.
@@ -94,16 +81,13 @@ func (c *command) watch() <-chan change {
 	return changes
 }
 
-// deliver hands on a signal that F got. What is pending here as well was sent to the whole process group; the command
-// has it already if it is still in that group. The kernel signals the youngest member of a group first, so that F
-// cannot be here before.
-func (c *command) deliver(s unix.Signal) {
-	toGroup := takePending(s)
+// deliver hands a signal to the command, unless it has had it: toGroup says that it was sent to our process group.
+func (c *command) deliver(s unix.Signal, toGroup bool) {
 	if toGroup && c.inOurGroup() {
 		return
 	}
 	if s == unix.SIGCONT && !c.stopped {
-		return
+		return // D has woken F, which tells of it
 	}
 	_ = unix.Kill(c.pid, s)
 }

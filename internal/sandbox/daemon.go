@@ -25,28 +25,32 @@ type daemon struct {
 	front *link
 	spec  *spec
 	start StartServer
+	// signals to D alone; to the job while D starts I.
+	signals chan os.Signal
 
 	server Server
 	init   *initProcess
 
-	frontPID     int
-	frontStopped bool // F was told of a stop and not yet of its end
-	told         bool // F knows how the command ended, or that it failed
+	parent  *os.Process // F
+	stopped bool        // the command is, and F with it
+	started bool        // the command runs, or did
+	told    bool        // F knows how the command ended, or that it failed
 }
 
 // Daemon is D: it is called with the number of its link and the command's arguments in a process that Run started, in
 // namespaces of its own. initWords are the arguments that make this program call Init. When it returns everything is
 // wiped, and the process must exit.
 func Daemon(fd int, initWords, args []string, start StartServer) error {
-	parent := os.Getppid()
-	front, s, err := adopt(fd)
+	front, s, signals, err := adopt(fd)
 	if err != nil {
 		return failed("starting the daemon", err)
 	}
 	defer front.close()
-	d := &daemon{front: front, spec: s, start: start, frontPID: parent}
-	// A reader of our log that has gone must not end us: Go ends a process that gets EPIPE on descriptor 2.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	d := &daemon{front: front, spec: s, start: start, signals: signals}
+	// A pidfd, so no other process is meant if F has gone by now.
+	if d.parent, err = os.FindProcess(os.Getppid()); err != nil {
+		return failed("starting the daemon", err)
+	}
 	if err := d.prepare(initWords, args); err != nil {
 		d.fail(err)
 	} else {
@@ -70,11 +74,30 @@ func (d *daemon) prepare(initWords, args []string) (err error) {
 	if d.server, err = d.start(d.spec.Options, stage); err != nil {
 		return d.refused("mounting", err)
 	}
-	if d.init, err = startInit(d.spec, initWords, args); err != nil {
+	if err := d.startInit(initWords, args); err != nil {
 		return d.refused("starting init", err)
 	}
-	d.leaveJob()
+	letGo(d.spec.Inherited, 0, 1)
+	_ = os.Chdir("/")
 	return nil
+}
+
+// startInit starts I as a member of the job. I has no number for the job's process group in its own pid namespace, and
+// can only inherit it: D joins the group for that moment. Signals to the job that reach D meanwhile are not for D.
+func (d *daemon) startInit(words, args []string) (err error) {
+	job, err := unix.Getpgid(d.parent.Pid)
+	if err != nil {
+		return err
+	}
+	if err := unix.Setpgid(0, job); err != nil {
+		return fmt.Errorf("joining process group %d: %w", job, err)
+	}
+	d.init, err = startInit(d.spec, words, args)
+	_ = unix.Setpgid(0, 0)
+	drain(d.signals)
+	// Nothing may stop D from now on, least of all a terminal that it writes to from the background (termios(3)).
+	signal.Ignore(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+	return err
 }
 
 // refused adds the likely cause to a permission that a user namespace should give.
@@ -86,20 +109,8 @@ func (d *daemon) refused(doing string, err error) error {
 	return e
 }
 
-// leaveJob puts D in a process group of its own, so that terminal and shell leave it alone. Only now, since I is to
-// inherit the job's group, and has no number for it in its own pid namespace. Signals to the job until now were not
-// meant for D.
-func (d *daemon) leaveJob() {
-	_ = unix.Setpgid(0, 0)
-	discardPending()
-	letGo(d.spec.Inherited, 0, 1)
-	_ = os.Chdir("/")
-}
-
 // supervise passes messages up and down until the sandbox is at its end.
 func (d *daemon) supervise() {
-	asked := make(chan os.Signal, 4)
-	signal.Notify(asked, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	var deadline <-chan time.Time
 	orders := d.front.messages()
 	for {
@@ -121,9 +132,11 @@ func (d *daemon) supervise() {
 		case <-d.server.Done():
 			d.fail(errors.New("the filesystem was unmounted under the command"))
 			return
-		case <-asked:
-			d.init.link.send(message{Kind: kindSignal, Signal: unix.SIGTERM})
-			deadline = time.After(politeEnd)
+		case s := <-d.signals:
+			if s == unix.SIGTERM || s == unix.SIGINT || s == unix.SIGHUP {
+				d.init.link.send(message{Kind: kindEnd})
+				deadline = time.After(politeEnd)
+			}
 		case <-deadline:
 			return
 		}
@@ -140,31 +153,45 @@ func (d *daemon) drainInit() {
 	if d.told {
 		return
 	}
-	d.front.send(message{Kind: kindNote, Text: "init of the sandbox was lost and the command killed with it: " + d.init.state.String()})
+	if !d.started {
+		d.fail(errors.New("init of the sandbox was lost: " + d.init.state.String()))
+		return
+	}
 	// The kernel has killed the command with it.
+	d.front.send(message{Kind: kindNote, Text: "init of the sandbox was lost and the command killed with it: " + d.init.state.String()})
 	d.tell(message{Kind: kindExited, Wait: uint32(unix.SIGKILL)})
 }
 
-// tell passes a message of I's to F, and wakes F if it has mirrored a stop that is over: nobody else may do it.
+// tell passes a message of I's to F. A stop of the command is D's to mirror: only D can tell F to go on, and a
+// SIGSTOP that comes while F is stopped already, since the terminal stopped the whole job, leaves no trace: SIGCONT
+// removes it from the queue (signal(7)).
 func (d *daemon) tell(m message) {
-	if m.Kind == kindStarted {
-		m.PID = d.init.process.Pid
-	}
-	d.front.send(m)
 	switch m.Kind {
 	case kindStopped:
-		d.frontStopped = true
+		d.mirror(true)
 		return
+	case kindContinued:
+		d.mirror(false)
+		return
+	case kindStarted:
+		d.started = true
+		m.PID = d.init.process.Pid
 	case kindExited, kindFailed:
 		d.told = true
-	case kindContinued:
-	default:
-		return
+		d.mirror(false)
 	}
-	if d.frontStopped {
-		_ = unix.Kill(d.frontPID, unix.SIGCONT)
+	d.front.send(m)
+}
+
+// mirror stops F, or has it go on if it was stopped here.
+func (d *daemon) mirror(stop bool) {
+	switch {
+	case stop:
+		_ = d.parent.Signal(unix.SIGSTOP)
+	case d.stopped:
+		_ = d.parent.Signal(unix.SIGCONT)
 	}
-	d.frontStopped = false
+	d.stopped = stop
 }
 
 // fail tells F of a failure of ours.
@@ -214,7 +241,7 @@ func startInit(s *spec, words, args []string) (*initProcess, error) {
 			Pdeathsig:  unix.SIGKILL,
 		}
 		var err error
-		p.process, p.link, _, err = stage(words, args, os.Environ(), [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, attr)
+		p.process, p.link, err = stage(words, args, os.Environ(), [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, attr)
 		started <- err
 		if err == nil {
 			p.state, _ = p.process.Wait()

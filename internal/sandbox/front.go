@@ -18,8 +18,10 @@ type front struct {
 	daemon *os.Process
 	link   *link
 
-	signals     chan os.Signal
-	interrupted bool // F got a SIGINT
+	ignored []unix.Signal // by the caller
+	signals chan os.Signal
+	got     map[unix.Signal]bool // the signals that F got
+	started bool                 // the command runs, or did
 
 	init   int // pidfd of I; -1 if unknown
 	ended  bool
@@ -27,13 +29,13 @@ type front struct {
 	err    error
 }
 
-// listen asks for the signals to forward. SIGPIPE is taken and dropped: a reader of our messages that has gone must
-// not end the command.
+// listen asks for the signals to forward.
 func (f *front) listen() {
 	f.init = -1
+	f.got = map[unix.Signal]bool{}
+	f.ignored = ignoredByCaller()
 	f.signals = make(chan os.Signal, 64)
-	signal.Notify(f.signals, signalsToForward()...)
-	signal.Notify(f.signals, unix.SIGPIPE)
+	take(f.signals, f.ignored)
 }
 
 func (f *front) deafen() {
@@ -67,10 +69,7 @@ func (f *front) follow() (Result, error) {
 
 // forward hands a signal on. I finds out whether the command has had it.
 func (f *front) forward(s unix.Signal) {
-	if s == unix.SIGPIPE {
-		return
-	}
-	f.interrupted = f.interrupted || s == unix.SIGINT
+	f.got[s] = true
 	f.link.send(message{Kind: kindSignal, Signal: s})
 }
 
@@ -78,11 +77,10 @@ func (f *front) forward(s unix.Signal) {
 func (f *front) take(m message) {
 	switch m.Kind {
 	case kindStarted:
+		f.started = true
 		if fd, err := unix.PidfdOpen(m.PID, 0); err == nil {
 			f.init = fd
 		}
-	case kindStopped:
-		stopLike(m.Signal, f.signals)
 	case kindExited:
 		f.end(unix.WaitStatus(m.Wait))
 	case kindFailed:
@@ -103,7 +101,7 @@ func (f *front) end(status unix.WaitStatus) {
 	f.result.Status = status.ExitStatus()
 	if status.Signaled() {
 		f.result.Status = statusSignalBase + int(status.Signal())
-		f.result.Interrupted = f.interrupted && status.Signal() == unix.SIGINT
+		f.result.Interrupted = f.got[unix.SIGINT] && status.Signal() == unix.SIGINT
 	}
 }
 
@@ -114,6 +112,17 @@ func (f *front) conclude(done message) (Result, error) {
 		f.err = done.Failure
 	}
 	return f.result, f.err
+}
+
+// signalled answers for a sandbox that a signal to the job has ended while it was being made: the default action is
+// what D and I have until they take the signals.
+func (f *front) signalled() (Result, bool) {
+	for _, s := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
+		if !f.started && f.got[s] {
+			return Result{Status: statusSignalBase + int(s), Interrupted: s == unix.SIGINT, Report: f.result.Report}, true
+		}
+	}
+	return Result{}, false
 }
 
 // daemonLost waits until the kernel has killed I, and with it the command, and says how D ended.

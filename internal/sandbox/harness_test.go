@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,7 @@ import (
 
 const (
 	// testEnd bounds everything that a test waits for.
-	testEnd = 20 * time.Second
+	testEnd = 5 * time.Second
 	// pollPause is how often a condition is looked at.
 	pollPause = 5 * time.Millisecond
 	// mark is the variable by which the processes of one test are found.
@@ -229,11 +230,18 @@ func allPIDs() []int {
 	return out
 }
 
+// hostMounts lists the mounts of this namespace, apart from those of tests that run beside these.
 func hostMounts(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
-	return string(text)
+	var out []string
+	for line := range strings.Lines(string(text)) {
+		if at := strings.Fields(line)[4]; !strings.HasPrefix(at, os.TempDir()+"/") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "")
 }
 
 // children lists the children of a process.
@@ -265,13 +273,14 @@ func onlyChild(t *testing.T, pid int) int {
 // family is the processes of a running box.
 type family struct{ front, daemon, init, command int }
 
-// family waits until all four exist.
+// family waits until all four exist. Init adopts what the command leaves: the command is its first child.
 func (b *box) family() family {
 	b.t.Helper()
 	f := family{front: b.cmd.Process.Pid}
 	f.daemon = onlyChild(b.t, f.front)
 	f.init = onlyChild(b.t, f.daemon)
-	f.command = onlyChild(b.t, f.init)
+	eventually(b.t, func() bool { return len(children(f.init)) > 0 }, func() string { return "no command" })
+	f.command = slices.Min(children(f.init))
 	return f
 }
 
@@ -302,7 +311,7 @@ func state(pid int) string {
 
 func awaitState(t *testing.T, pid int, want string) {
 	t.Helper()
-	eventually(t, func() bool { return strings.Contains(want, state(pid)) },
+	eventually(t, func() bool { return slices.Contains(strings.Split(want, ""), state(pid)) },
 		func() string { return strconv.Itoa(pid) + " is " + state(pid) + ", not " + want })
 }
 

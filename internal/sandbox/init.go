@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,7 +11,7 @@ import (
 // builds the command's view, starts the command and follows it to its end. When it returns the process must exit; the
 // kernel then kills what is left in the pid namespace.
 func Init(fd int, args []string) error {
-	up, s, err := adopt(fd)
+	up, s, signals, err := adopt(fd)
 	if err != nil {
 		return failed("starting init", err)
 	}
@@ -21,10 +22,22 @@ func Init(fd int, args []string) error {
 		return nil
 	}
 	up.send(message{Kind: kindStarted})
+	drain(signals) // the command has not had them
 	letGo(s.Inherited, 0, 1)
 	_ = os.Chdir("/")
-	c.follow(up)
+	c.follow(up, signals)
 	return nil
+}
+
+// drain empties a channel.
+func drain(signals <-chan os.Signal) {
+	for {
+		select {
+		case <-signals:
+		default:
+			return
+		}
+	}
 }
 
 // prepare builds the view and starts the command in it.
@@ -37,18 +50,12 @@ func prepare(up *link, s *spec, args []string) (*command, error) {
 	for _, text := range notes {
 		up.send(message{Kind: kindNote, Text: text})
 	}
-	return startCommand(launch{
-		program:      string(s.Program),
-		args:         args,
-		env:          environment(place),
-		mask:         s.Mask,
-		capabilities: s.Privileged,
-	})
+	return startCommand(s, args, place)
 }
 
 // follow reports what becomes of the command and hands signals to it, until it ends or D is gone.
-func (c *command) follow(up *link) {
-	changes, orders := c.watch(), up.messages()
+func (c *command) follow(up *link, signals <-chan os.Signal) {
+	changes, orders, w := c.watch(), up.messages(), newWitness()
 	for {
 		select {
 		case ch := <-changes:
@@ -59,9 +66,34 @@ func (c *command) follow(up *link) {
 			if !ok {
 				return
 			}
-			if m.Kind == kindSignal {
-				c.deliver(m.Signal)
-			}
+			c.obey(m, w)
+		case s := <-signals:
+			w.got(s.(unix.Signal), time.Now())
+		case <-after(w.next(time.Now())):
+		}
+		for _, s := range w.due(time.Now()) {
+			c.deliver(s, false)
+		}
+	}
+}
+
+// after is time.After, except that a negative time never comes.
+func after(d time.Duration) <-chan time.Time {
+	if d < 0 {
+		return nil
+	}
+	return time.After(d)
+}
+
+// obey does what D asks for.
+func (c *command) obey(m message, w *witness) {
+	switch m.Kind {
+	case kindEnd:
+		c.deliver(unix.SIGTERM, false)
+	case kindSignal:
+		toGroup := w.told(m.Signal, time.Now())
+		if toGroup {
+			c.deliver(m.Signal, true)
 		}
 	}
 }
@@ -71,7 +103,7 @@ func (c *command) report(up *link, status unix.WaitStatus) (ended bool) {
 	switch {
 	case status.Stopped():
 		c.stopped = true
-		up.send(message{Kind: kindStopped, Signal: status.StopSignal()})
+		up.send(message{Kind: kindStopped})
 	case status.Continued():
 		c.stopped = false
 		up.send(message{Kind: kindContinued})

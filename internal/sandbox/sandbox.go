@@ -52,20 +52,23 @@ func Run(c Config) (Result, error) {
 		return Result{}, err
 	}
 	result, err := f.follow()
-	f.daemon.Wait() //nolint:errcheck // what it had to say it has said
+	_, _ = f.daemon.Wait() // what it had to say it has said
 	reclaimTerminal()
+	if early, ok := f.signalled(); ok && err != nil {
+		return early, nil
+	}
 	return result, err
 }
 
 // startDaemon starts D and tells it what to do.
 func (f *front) startDaemon() error {
 	alone := privileged()
-	process, l, mask, err := f.fork(alone)
+	c := f.config
+	process, l, err := stage(c.DaemonWords, c.Args, c.Env, c.Stdio, daemonAttr(alone))
 	if err != nil {
 		return namespaceError(err)
 	}
 	f.daemon, f.link = process, l
-	c := f.config
 	l.send(message{Kind: kindSpec, Spec: &spec{
 		Options:    c.Options,
 		Program:    raw(c.Program),
@@ -74,16 +77,11 @@ func (f *front) startDaemon() error {
 		Hidden:     raws(c.Hidden),
 		Stages:     raws(c.Stages),
 		Inherited:  c.Inherited,
-		Mask:       mask,
+		Ignored:    f.ignored,
 		Privileged: alone,
 	}})
 	letGo(c.Inherited)
 	return nil
-}
-
-func (f *front) fork(alone bool) (*os.Process, *link, uint64, error) {
-	c := f.config
-	return stage(c.DaemonWords, c.Args, c.Env, c.Stdio, daemonAttr(alone))
 }
 
 // namespaceError explains why D could not be started in its namespaces (clone(2), user_namespaces(7)).

@@ -4,9 +4,10 @@ import (
 	"bufio"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
-	"unsafe"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,90 +18,111 @@ var forwarded = []unix.Signal{
 	unix.SIGTSTP, unix.SIGCONT,
 }
 
-// heldSignals are blocked in D and I from their first instruction on. D belongs to the job until it has started I, and
-// nothing that is meant for the job may end or stop it; with SIGTTOU blocked it may also write to the terminal
-// (setpgid(2), termios(3)). I shares the job's group for good: what is pending there was sent to the whole group.
-var heldSignals = signalSet(append([]unix.Signal{unix.SIGTTIN, unix.SIGTTOU}, forwarded...)...)
-
 // ignoredAtBirth are SIGHUP and SIGINT where the caller ignored them, as nohup(1) and a shell's background jobs do.
 // It is read before main may ask for them, which ends that.
-var ignoredAtBirth = func() map[unix.Signal]bool {
-	return map[unix.Signal]bool{
-		unix.SIGHUP: signal.Ignored(unix.SIGHUP),
-		unix.SIGINT: signal.Ignored(unix.SIGINT),
-	}
-}()
+var ignoredAtBirth = slices.DeleteFunc([]unix.Signal{unix.SIGHUP, unix.SIGINT},
+	func(s unix.Signal) bool { return !signal.Ignored(s) })
 
-// signalsToForward returns the forwarded signals that the caller has not chosen to ignore, after putting back what it
-// ignored: the command then inherits that.
-func signalsToForward() []os.Signal {
-	ignored := ignoredNow()
-	var out []os.Signal
-	for _, s := range forwarded {
-		switch {
-		case ignoredAtBirth[s]:
-			signal.Ignore(s)
-		case !ignored[s]:
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// ignoredNow reads SigIgn of proc_pid_status(5). Of the signals that the Go runtime handles itself it knows nothing;
-// the stop signals are not among them.
-func ignoredNow() map[unix.Signal]bool {
+// ignoredByCaller lists the signals that the caller ignores and that the command is to ignore as well. Of the signals
+// that the Go runtime handles it knows SIGHUP and SIGINT only; of the others, such as the stop signals, all: they are
+// in SigIgn of proc_pid_status(5).
+func ignoredByCaller() []unix.Signal {
+	ignored := slices.Clone(ignoredAtBirth)
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
-		return nil
+		return ignored
 	}
 	defer f.Close()
-	ignored := map[unix.Signal]bool{}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		hex, ok := strings.CutPrefix(lines.Text(), "SigIgn:")
 		if !ok {
 			continue
 		}
 		bits, _ := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
-		for n := range 64 {
-			ignored[unix.Signal(n+1)] = bits&(1<<n) != 0
+		for s := unix.Signal(1); s <= 64; s++ {
+			if bits&(1<<(s-1)) != 0 && !slices.Contains(ignored, s) {
+				ignored = append(ignored, s)
+			}
 		}
 	}
 	return ignored
 }
 
-// holdAgain undoes what main did: a signal that os/signal was asked for is unblocked in one thread, and no longer
-// ignored.
-func holdAgain() {
+// take has the forwarded signals sent to ch, apart from those that the caller ignores: they are ignored again,
+// whatever main did, so that the next process inherits that. A signal that is taken has its default action in the
+// processes that this one starts.
+func take(ch chan<- os.Signal, ignored []unix.Signal) {
 	for _, s := range forwarded {
-		signal.Reset(s)
+		if slices.Contains(ignored, s) {
+			signal.Ignore(s)
+		} else {
+			signal.Notify(ch, s)
+		}
 	}
+	// A reader of our messages that has gone must not end us: Go ends a process that gets EPIPE on descriptor 2.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 }
 
-// discardPending takes the held signals off this process's queue.
-func discardPending() {
+const (
+	// witnessGrace is how long I waits for a signal that F got. If the whole group was meant, the kernel sends it to
+	// I in the same system call; F's message takes three hops.
+	witnessGrace = 100 * time.Millisecond
+	// witnessAge is how long I remembers a signal that it got and F has not told of.
+	witnessAge = time.Second
+)
+
+// witness tells signals that were sent to the whole process group, and have reached the command, from those that
+// were sent to F alone, and have not: I is in the group too. It belongs to one goroutine.
+type witness struct {
+	seen    map[unix.Signal]time.Time // I got it then, and F has not told of it
+	waiting map[unix.Signal]time.Time // F told of it, and I has not got it until now; then it was for F alone
+}
+
+func newWitness() *witness {
+	return &witness{seen: map[unix.Signal]time.Time{}, waiting: map[unix.Signal]time.Time{}}
+}
+
+// got notes that I got a signal.
+func (w *witness) got(s unix.Signal, now time.Time) {
+	if _, ok := w.waiting[s]; ok {
+		delete(w.waiting, s)
+		return
+	}
+	w.seen[s] = now
+}
+
+// told notes that F got a signal, and reports whether I had it before.
+func (w *witness) told(s unix.Signal, now time.Time) (toGroup bool) {
+	at, ok := w.seen[s]
+	delete(w.seen, s)
+	if ok && now.Sub(at) < witnessAge {
+		return true
+	}
+	if _, ok := w.waiting[s]; !ok {
+		w.waiting[s] = now.Add(witnessGrace)
+	}
+	return false
+}
+
+// due takes the signals whose grace is over.
+func (w *witness) due(now time.Time) []unix.Signal {
+	var out []unix.Signal
 	for _, s := range forwarded {
-		takePending(s)
+		if at, ok := w.waiting[s]; ok && !now.Before(at) {
+			out = append(out, s)
+			delete(w.waiting, s)
+		}
 	}
+	return out
 }
 
-// takePending removes a blocked signal from the queue of this process and reports whether it was there
-// (rt_sigtimedwait(2) with no time to wait).
-func takePending(s unix.Signal) bool {
-	set := signalSet(s)
-	var now unix.Timespec
-	n, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGTIMEDWAIT,
-		uintptr(unsafe.Pointer(&set)), 0, uintptr(unsafe.Pointer(&now)), signalSetBytes, 0, 0)
-	return errno == 0 && unix.Signal(n) == s
-}
-
-// signalSetBytes is the size of the kernel's sigset_t.
-const signalSetBytes = 8
-
-func signalSet(signals ...unix.Signal) unix.Sigset_t {
-	var set unix.Sigset_t
-	for _, s := range signals {
-		set.Val[0] |= 1 << (s - 1)
+// next returns how long until something is due, negative if nothing is waiting.
+func (w *witness) next(now time.Time) time.Duration {
+	next := time.Duration(-1)
+	for _, at := range w.waiting {
+		if d := max(at.Sub(now), 0); next < 0 || d < next {
+			next = d
+		}
 	}
-	return set
+	return next
 }

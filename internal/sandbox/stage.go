@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 
@@ -12,71 +11,63 @@ import (
 // self is this program, also if its file was replaced or lies in a directory that the caller may not search.
 const self = "/proc/self/exe"
 
-// stage starts this program again as another process of the sandbox, with held signals blocked, and returns our end of
-// the link to it and the signal mask that this thread had. The new process finds its end by the number in its first
-// argument after words.
+// stage starts this program again as another process of the sandbox, and returns our end of the link to it. words make
+// it call Daemon or Init; after them it finds the number of its end, "--" and args.
 //
 // The caller's descriptors keep their numbers: ours gets the lowest one that is free. Preconditions: nothing else
 // forks meanwhile. If attr asks for a parent-death signal, the calling goroutine is locked to a thread that outlives
 // the process.
-func stage(words, args, env []string, stdio [3]*os.File, attr *syscall.SysProcAttr) (*os.Process, *link, uint64, error) {
+func stage(words, args, env []string, stdio [3]*os.File, attr *syscall.SysProcAttr) (*os.Process, *link, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
 	defer unix.Close(pair[1])
 	ours, err := newLink(pair[0])
 	if err != nil {
 		_ = unix.Close(pair[0])
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
-	process, mask, err := start(pair[1], words, args, env, stdio, attr)
+	process, err := start(pair[1], words, args, env, stdio, attr)
 	if err != nil {
 		ours.close()
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
-	return process, ours, mask, nil
+	return process, ours, nil
 }
 
 // start forks with theirs open in the child.
-func start(theirs int, words, args, env []string, stdio [3]*os.File, attr *syscall.SysProcAttr) (*os.Process, uint64, error) {
+func start(theirs int, words, args, env []string, stdio [3]*os.File, attr *syscall.SysProcAttr) (*os.Process, error) {
 	open, err := unix.FcntlInt(uintptr(theirs), unix.F_DUPFD, 3)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer unix.Close(open)
-
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before unix.Sigset_t
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &heldSignals, &before); err != nil {
-		return nil, 0, err
-	}
-	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) //nolint:errcheck // restores what was valid before
 	argv := append([]string{"safetmp"}, words...)
 	argv = append(append(argv, strconv.Itoa(open), "--"), args...)
-	process, err := os.StartProcess(self, argv, &os.ProcAttr{Env: env, Files: stdio[:], Sys: attr})
-	return process, before.Val[0], err
+	return os.StartProcess(self, argv, &os.ProcAttr{Env: env, Files: stdio[:], Sys: attr})
 }
 
 // adopt is the first thing that D and I do: it opens the link whose number the parent passed, gives the process a
-// name, keeps other processes of the same uid from tracing it, and waits for what is to be done.
-func adopt(fd int) (*link, *spec, error) {
-	holdAgain()
+// name, keeps other processes of the same uid from tracing it, waits for what is to be done, and takes the signals.
+func adopt(fd int) (*link, *spec, chan os.Signal, error) {
 	l, err := newLink(fd)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	_ = os.WriteFile("/proc/self/comm", []byte("safetmp"), 0) // it would be "exe"; of use to ps(1) only
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return nil, nil, err
+		l.close()
+		return nil, nil, nil, err
 	}
 	s, err := l.receiveSpec()
 	if err != nil {
 		l.close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return l, s, nil
+	signals := make(chan os.Signal, 64)
+	take(signals, s.Ignored)
+	return l, s, signals, nil
 }
 
 // letGo gives up the descriptors that are the command's, so that a pipe ends when the command closes it.

@@ -2,29 +2,10 @@ package sandbox
 
 import (
 	"errors"
-	"os"
-	"os/signal"
 	"runtime"
 
 	"golang.org/x/sys/unix"
 )
-
-// stopLike stops this process as the command was stopped, so that the shell sees the job stop, and returns when it
-// was continued. tstp is the channel that SIGTSTP is notified on.
-func stopLike(s unix.Signal, tstp chan<- os.Signal) {
-	switch s {
-	case unix.SIGTSTP:
-		signal.Reset(s)
-		defer signal.Notify(tstp, s)
-	case unix.SIGTTIN, unix.SIGTTOU:
-	default:
-		s = unix.SIGSTOP
-	}
-	// Directed at this thread, it takes effect before the call returns.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), s)
-}
 
 // reclaimTerminal makes this process's group the foreground one again if that place is held by a group without
 // members: the command was a shell that took the terminal and could not give it back, since our group has no number
@@ -43,7 +24,8 @@ func reclaimTerminal() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	// In the background, TIOCSPGRP stops the caller unless SIGTTOU is blocked (ioctl_tty(2)).
-	set, before := signalSet(unix.SIGTTOU), unix.Sigset_t{}
+	var set, before unix.Sigset_t
+	set.Val[0] = 1 << (unix.SIGTTOU - 1)
 	if unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before) != nil {
 		return
 	}

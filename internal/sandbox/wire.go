@@ -15,16 +15,19 @@ type kind string
 const (
 	// Down, from F to D and from D to I.
 	kindSpec   kind = "spec"   // first message: what to do
-	kindSignal kind = "signal" // the job got Signal
+	kindSignal kind = "signal" // F got Signal
+	kindEnd    kind = "end"    // from D: ask the command to end
+
+	// Up, from I to D.
+	kindStopped   kind = "stopped"   // the command was stopped
+	kindContinued kind = "continued" // the command runs again
 
 	// Up, from I to D and from D to F.
-	kindStarted   kind = "started"   // the command runs; from D, PID is I as F sees it
-	kindStopped   kind = "stopped"   // the command was stopped by Signal
-	kindContinued kind = "continued" // the command runs again
-	kindExited    kind = "exited"    // the command ended with Wait
-	kindNote      kind = "note"      // Text is worth knowing
-	kindFailed    kind = "failed"    // Failure; the end follows
-	kindDone      kind = "done"      // from D: wiped; Text is the report
+	kindStarted kind = "started" // the command runs; from D, PID is I as F sees it
+	kindExited  kind = "exited"  // the command ended with Wait
+	kindNote    kind = "note"    // Text is worth knowing
+	kindFailed  kind = "failed"  // Failure; the end follows
+	kindDone    kind = "done"    // from D: wiped; Text is the report
 )
 
 // message is one line on a link.
@@ -49,7 +52,7 @@ type spec struct {
 	Stages     []raw           `json:"stages"`     // where D may mount; the first that can be made
 	Staged     raw             `json:"staged"`     // where D has mounted
 	Inherited  []int           `json:"inherited"`  // descriptors from 3 up that are the command's
-	Mask       uint64          `json:"mask"`       // the caller's signal mask
+	Ignored    []unix.Signal   `json:"ignored"`    // signals that the caller ignores
 	Privileged bool            `json:"privileged"` // no user namespace: the command keeps its capabilities
 }
 
