@@ -2,7 +2,6 @@ package memstore
 
 import (
 	"math"
-	"sync"
 	"sync/atomic"
 )
 
@@ -57,7 +56,7 @@ type account struct {
 type owners struct {
 	bytes, inodes int64 // immutable; limits of each account
 
-	mu  sync.RWMutex
+	mu  rwMutex[ownersRank]
 	all map[uint32]*account // guarded by mu
 }
 

@@ -15,7 +15,7 @@ type arena struct {
 	slabs int     // immutable; number of slabs in the range
 	keep  int     // immutable; idle slabs that trim leaves mapped
 
-	mu       sync.Mutex
+	mu       mutex[arenaRank]
 	settled  sync.Cond // signalled when a slab that was on no list is on one again
 	table    slabTable // guarded by mu
 	free     int64     // guarded by mu; pages that are free in mapped slabs
@@ -226,9 +226,9 @@ func (a *arena) dropLocked(i uint32) bool {
 	return true
 }
 
-// close overwrites every mapped slab, on all processors, and unmaps the range. It returns how many bytes were overwritten.
-// Preconditions: nothing else uses the arena, now or later.
-func (a *arena) close() Bytes {
+// wipeAll overwrites every mapped slab, whole and on all processors, and returns how many bytes that was. Preconditions:
+// nothing else uses the arena.
+func (a *arena) wipeAll() Bytes {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var mapped []uint32
@@ -238,8 +238,6 @@ func (a *arena) close() Bytes {
 		}
 	}
 	inParallel(len(mapped), func(k int) { clear(a.slab(mapped[k])) })
-	a.mem.unmap()
-	a.mapped = 0
 	return Bytes(len(mapped)) * slabSize
 }
 

@@ -1,7 +1,6 @@
 package memstore
 
 import (
-	"sync"
 	"sync/atomic"
 )
 
@@ -15,7 +14,7 @@ type Blob struct {
 	size  atomic.Int64 // bytes; written with mu held, read without
 	pages atomic.Int64 // pages in table; written with mu held, read without
 
-	mu    sync.RWMutex
+	mu    rwMutex[blobRank]
 	owner *account // guarded by mu
 	table table    // guarded by mu
 	freed bool     // guarded by mu
@@ -167,7 +166,7 @@ func (b *Blob) cutLocked(from, to int64) {
 
 // liveList is the set of blobs that have pages, for Check.
 type liveList struct {
-	mu   sync.Mutex
+	mu   mutex[liveRank]
 	head *Blob // guarded by mu
 }
 

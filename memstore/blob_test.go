@@ -313,15 +313,6 @@ func TestSparseFileCostsNoPages(t *testing.T) {
 	assert.LessOrEqual(t, s.Usage().Used, memstore.Bytes(64<<10), "a page and its way through the table")
 }
 
-func TestReadAndWriteOfExistingPagesDoNotAllocate(t *testing.T) {
-	s := memstoretest.New(t, memstore.Config{Limit: 8 * mib})
-	b := newBlob(t, s)
-	buf := pattern(mib)
-	write(t, b, buf, 1000)
-	assert.Zero(t, testing.AllocsPerRun(20, func() { _, _ = b.WriteAt(buf, 1000) }))
-	assert.Zero(t, testing.AllocsPerRun(20, func() { _, _ = b.ReadAt(buf, 0) }))
-}
-
 func TestReadTouchesOnlyWhatItReturns(t *testing.T) {
 	s := memstoretest.New(t, memstore.Config{Limit: mib})
 	b := newBlob(t, s)

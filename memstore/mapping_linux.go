@@ -37,7 +37,10 @@ func (m *mapping) reserve(size int, mode LockMode) error {
 			return fmt.Errorf("memstore: keeping memory out of dumps and children: madvise %d: %w: %w", advice, ErrInvalid, err)
 		}
 	}
-	_ = unix.Madvise(m.bytes, unix.MADV_HUGEPAGE) // a kernel without huge pages is slower, not wrong
+	// Slabs are huge pages where the kernel has them, and slower but not wrong where it has not. Slabs come and go whole, so it
+	// costs no memory. Medians of three on a virtual machine whose page faults are dear, with and without: first write
+	// 5.5 and 1.0 GB/s, wiping and unmapping 20 and 1.2 GB/s; no difference once the memory is there.
+	_ = unix.Madvise(m.bytes, unix.MADV_HUGEPAGE)
 	return m.lock(mode)
 }
 
@@ -99,13 +102,18 @@ func populateWrite(slab []byte) error {
 			return nil
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
 		case errors.Is(err, unix.EINVAL):
-			for i := 0; i < len(slab); i += PageSize {
-				slab[i] = 0
-			}
+			touch(slab)
 			return nil
 		default:
 			return err
 		}
+	}
+}
+
+// touch writes to every page of a slab, so that none is missing later.
+func touch(slab []byte) {
+	for i := 0; i < len(slab); i += PageSize {
+		slab[i] = 0
 	}
 }
 

@@ -15,7 +15,7 @@ type Store struct {
 	live   liveList
 
 	// life is held for reading by every operation and for writing by Close and Check, which need the store at rest.
-	life   sync.RWMutex
+	life   rwMutex[lifeRank]
 	closed bool // guarded by life
 
 	closing sync.Once
@@ -79,8 +79,9 @@ func (s *Store) Close() Report {
 		s.life.Unlock()
 		s.wiper.close()
 		start := time.Now()
-		s.report.Wiped = s.arena.close()
+		s.report.Wiped = s.arena.wipeAll()
 		s.report.Duration = time.Since(start)
+		s.arena.mem.unmap()
 	})
 	return s.report
 }

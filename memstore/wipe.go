@@ -29,7 +29,7 @@ type wiper struct {
 	arena *arena   // immutable pointer
 	total *account // immutable pointer; atomic
 
-	mu       sync.Mutex
+	mu       mutex[wiperRank]
 	finished sync.Cond // signalled when a chunk is finished
 	queue    []chunk   // guarded by mu; order does not matter
 	busy     int       // guarded by mu; chunks taken off the queue and not finished
@@ -167,7 +167,7 @@ func (w *wiper) discard(refs []pageRef) {
 	}
 }
 
-// close ends run. What is still queued is left to arena.close, which overwrites everything.
+// close ends run. What is still queued is left to arena.wipeAll, which overwrites everything.
 func (w *wiper) close() {
 	close(w.stop)
 	<-w.stopped
