@@ -31,7 +31,7 @@ fi
 say "what a listing shows: nobody can guess these names"
 ls -l
 say "what the program sees under the name it asked for"
-ls -l job* | head -3; cat job.c | head -1
+ls -l job.c; head -1 job.c
 
 say "a symbolic link"
 ln -s /etc/passwd job.log || true

@@ -24,7 +24,6 @@ const (
 	exitNotPermitted  = 14 // the kernel, the helper or the owner of the mount says no
 	exitNoDevice      = 15 // no usable /dev/fuse
 	exitNoHelper      = 16 // no fusermount3, and no privilege to mount without it
-	exitNoNamespaces  = 17 // user namespaces are not available
 	exitBusy          = 18 // the mount is in use
 	exitNotSafetmp    = 19 // nothing of ours is mounted there
 	exitWipeUncertain = 20 // unmounted, but nobody confirmed that everything was overwritten

@@ -11,6 +11,7 @@ import (
 // main is the only function of the project that exits the process, so that every path out of run has wiped what it
 // served before the status reaches the shell.
 func main() {
+	nameProcess()
 	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
 	code := run(ctx, os.Args, os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()

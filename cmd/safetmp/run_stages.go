@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"safetmp/internal/config"
+	"safetmp/internal/daemon"
+	"safetmp/internal/sandbox"
+)
+
+// The hidden commands that run executes this program as; see package sandbox.
+const (
+	runDaemonName = "run-daemon"
+	runInitName   = "run-init"
+)
+
+// newRunHelperCommands builds the hidden commands that run re-executes itself as.
+func newRunHelperCommands(*app) []*cobra.Command {
+	return []*cobra.Command{
+		stageCommand(runDaemonName, runDaemonStage),
+		stageCommand(runInitName, sandbox.Init),
+	}
+}
+
+// stageCommand builds one hidden command: the number of its link, "--", the command's arguments.
+func stageCommand(name string, stage func(fd int, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use:                name + " FD -- CMD [ARG...]",
+		Short:              "a process of safetmp run",
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) < 3 || args[1] != "--" {
+				return usageError(name, "this command is for safetmp's own use", "safetmp run -- CMD")
+			}
+			fd, err := strconv.Atoi(args[0])
+			if err != nil || fd < 3 {
+				return usageError(name, "this command is for safetmp's own use", "safetmp run -- CMD")
+			}
+			return stage(fd, args[2:])
+		},
+	}
+}
+
+// runDaemonStage is the process that serves.
+func runDaemonStage(fd int, args []string) error {
+	var served runServer
+	err := sandbox.Daemon(fd, []string{runInitName}, args, served.start)
+	if served.daemon != nil {
+		served.daemon.Close()
+	}
+	return err
+}
+
+// runServer is the filesystem of `run` as package sandbox wants it.
+type runServer struct{ daemon *daemon.Daemon }
+
+// runOptions travel from the front to the process that serves.
+type runOptions struct {
+	config.Options
+	// Log says that the daemon's log may go to the command's standard error.
+	Log bool `json:"log"`
+}
+
+// start mounts and serves.
+func (s *runServer) start(options json.RawMessage, mountpoint string) (sandbox.Server, error) {
+	var opts runOptions
+	if err := json.Unmarshal(options, &opts); err != nil {
+		return nil, err
+	}
+	if !opts.Log {
+		slog.SetDefault(slog.New(slog.DiscardHandler))
+	}
+	opts.Mountpoint = mountpoint
+	d, err := mountAndServe(opts.Options)
+	if err != nil {
+		return nil, err
+	}
+	s.daemon = d
+	return s, nil
+}
+
+// Done is closed when the filesystem has ended.
+func (s *runServer) Done() <-chan struct{} { return s.daemon.Ended() }
+
+// Shutdown ends and wipes the filesystem.
+func (s *runServer) Shutdown() (string, error) {
+	status := s.daemon.Status()
+	refusals, warnings := status.Refusals, status.Warnings
+	report, err := s.daemon.Shutdown(true)
+	if err == nil {
+		err = wipeFailure("", report)
+	}
+	line := fmt.Sprintf("%s overwritten in %s, nothing is left", sizeText(report.Wiped), durationText(report.Duration))
+	return line + countedRules("; refused: ", refusals) + countedRules("; would have been refused: ", warnings), err
+}
+
+// countedRules lists rules with how often each decided, nothing if none did.
+func countedRules(title string, counts map[string]uint64) string {
+	var parts []string
+	for _, rule := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", rule, counts[rule]))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return title + strings.Join(parts, ", ")
+}
