@@ -121,6 +121,8 @@ func (d *Daemon) awaitUnmount() {
 			// An unmount that was refused meanwhile resumes.
 		}
 	}
+	// After an abort the dead mount is still there; else there is nothing to do.
+	_ = mount.Detach(d.mounted.Entry)
 	d.finish(false)
 }
 

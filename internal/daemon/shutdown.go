@@ -94,6 +94,7 @@ func (d *Daemon) finish(forced bool) {
 	if d.conn != nil {
 		d.conn.Wipe()
 	}
+	scrubSignalStacks()
 	report.Duration = time.Since(begun)
 	d.report = report
 	close(d.ended)

@@ -37,6 +37,7 @@ type Conn struct {
 // reader is one thread that serves requests.
 type reader struct {
 	in, out []byte
+	pad     scrubPad
 	busy    atomic.Bool // a request is being handled
 }
 
@@ -67,8 +68,8 @@ func (c *Conn) Serve() {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
+			runtime.LockOSThread() // for good: the thread ends with its goroutine
+			blockSignals()
 			c.loop(r)
 		}()
 	}
@@ -152,6 +153,7 @@ func (c *Conn) serve(r *reader, n int) {
 	}
 	clear(r.in[:n])
 	clear(r.out[:max(len(reply), scratch)])
+	scrubRegisters(&r.pad)
 }
 
 // write sends a reply or a notification. ENOENT says that nobody waits for it
