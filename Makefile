@@ -9,7 +9,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 30s
 CMD         ?=
 
-.PHONY: help build run test setup check fmt fuzz soak bench install clean
+.PHONY: help build run test setup check fmt fuzz soak install clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -23,12 +23,15 @@ run: build ## show the main job on a real program; CMD='...' runs yours
 setup: ## install what the tests need (root), or say what is missing
 	sh integration/setup.sh
 
-# -race: the product and the tests both; a deadline: a hang prints its stacks
-# instead of holding up CI; -count=1: mounts are not a pure function of the code.
+# -race: everything in packages, and over real mounts where several use one
+# (the programs and the memory limits run without it, since it multiplies both);
+# a deadline: a hang prints its stacks instead of holding up CI; -count=1: mounts
+# are no pure function of the code.
 test: setup ## run everything
 	$(GO) test -race -count=1 -timeout 5m ./cmd/... ./fs/... ./internal/... ./memstore/... ./policy/...
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
-	$(GO) test -race -count=1 -timeout 14m ./integration/...
+	$(GO) test -count=1 -timeout 8m ./integration/...
+	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
 
 # The kernel's FUSE and the Go scheduler meet differently on one processor.
 soak: setup ## the long version: one processor, lock order over real mounts, fuzzing
@@ -53,9 +56,6 @@ fuzz: ## run every fuzz target for FUZZTIME
 	  for target in $$(grep -h -o '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -d' ' -f2); do \
 	    echo "== $$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$dir || exit 1; \
 	  done; done
-
-bench: ## compare with kernel tmpfs, side by side
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./integration/bench
 
 install: build ## install into PREFIX
 	install -D -m 755 bin/safetmp $(DESTDIR)$(PREFIX)/bin/safetmp

@@ -179,12 +179,17 @@ func TestWipeAtEndOfRun(t *testing.T) {
 			m := newMarker(t)
 			source := filepath.Join(suite.base, "log", fmt.Sprint("marked-", uid))
 			require.NoError(t, os.WriteFile(source, m.fill(2<<20), 0o644))
-			script := `cp "$1" "$TMPDIR/first"; cp "$1" "$TMPDIR/second"; rm "$TMPDIR/second"; echo ready; read -r _`
-			cmd := command(uid, suite.bin, "run", "--size=64m", "--", "sh", "-euc", script, "sh", source)
+			// By descriptor: the command sees a /tmp of its own.
+			script := `cat <&3 >"$TMPDIR/first"; cp "$TMPDIR/first" "$TMPDIR/second"; rm "$TMPDIR/second"; echo ready; read -r _`
+			cmd := command(uid, suite.bin, "run", "--size=64m", "--", "sh", "-euc", script)
+			content, err := os.Open(source)
+			require.NoError(t, err)
+			defer content.Close()
+			cmd.ExtraFiles = []*os.File{content}
 			cmd.Env = daemonEnv([]string{"SAFETMP_TEST_HOLD_EXIT=" + hold.path})
 			p := startedPartner(t, cmd)
 			require.Positive(t, scanAll(t, m), "control: found while the command runs")
-			_, err := fmt.Fprintln(p.in, "end")
+			_, err = fmt.Fprintln(p.in, "end")
 			require.NoError(t, err)
 			hold.wait(t)
 			assert.Zero(t, scanAll(t, m), "copies left in any process of safetmp")

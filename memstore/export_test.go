@@ -36,3 +36,16 @@ func (s *Store) WaitWiped() {
 
 // Range returns the whole address range, of which only mapped slabs may be touched.
 func (s *Store) Range() []byte { return s.arena.mem.bytes }
+
+// StopWiper ends the background goroutine: what is queued stays queued until somebody helps.
+func (s *Store) StopWiper() {
+	s.wiper.close()
+	s.wiper.stop = make(chan struct{}) // for Close
+}
+
+// IdleSlabs returns how many slabs are mapped and wholly free.
+func (s *Store) IdleSlabs() int {
+	s.arena.mu.Lock()
+	defer s.arena.mu.Unlock()
+	return s.arena.table.lens[idleSlabs]
+}

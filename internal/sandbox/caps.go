@@ -24,14 +24,13 @@ func privileged() bool {
 	return os.Geteuid() == 0 && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
-// daemonAttr gives D its namespaces, and a process group of its own: terminal and shell leave it alone.
+// daemonAttr gives D its namespaces.
 func daemonAttr(privileged bool) *syscall.SysProcAttr {
 	if privileged {
-		return &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Setpgid: true}
+		return &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
 	}
 	return &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
-		Setpgid:     true,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}},
 		AmbientCaps: neededCaps,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
@@ -22,11 +21,10 @@ const (
 
 // daemon is D. Its fields belong to the goroutine of Daemon.
 type daemon struct {
-	front *link
-	spec  *spec
-	start StartServer
-	// signals to D alone; to the job while D starts I.
-	signals chan os.Signal
+	front   *link
+	spec    *spec
+	start   StartServer
+	signals chan os.Signal // to D alone; to the job until D has left it
 
 	server Server
 	init   *initProcess
@@ -82,21 +80,15 @@ func (d *daemon) prepare(initWords, args []string) (err error) {
 	return nil
 }
 
-// startInit starts I as a member of the job. I has no number for the job's process group in its own pid namespace, and
-// can only inherit it: D joins the group for that moment. Signals to the job that reach D meanwhile are not for D.
+// startInit starts I and leaves the job. I has to be in the job's process group, for which there is no number in its own
+// pid namespace, so it can only inherit it; D is born in it for that reason. What terminal and shell sent until now was
+// not meant for D, and in a session of its own it gets no more. In another group of the old session D would do harm:
+// with a parent there, I would keep the job from being orphaned when the shell dies, and the kernel would not end it
+// if it is stopped (setpgid(2), exit(3)).
 func (d *daemon) startInit(words, args []string) (err error) {
-	job, err := unix.Getpgid(d.parent.Pid)
-	if err != nil {
-		return err
-	}
-	if err := unix.Setpgid(0, job); err != nil {
-		return fmt.Errorf("joining process group %d: %w", job, err)
-	}
 	d.init, err = startInit(d.spec, words, args)
-	_ = unix.Setpgid(0, 0)
+	_, _ = unix.Setsid()
 	drain(d.signals)
-	// Nothing may stop D from now on, least of all a terminal that it writes to from the background (termios(3)).
-	signal.Ignore(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
 	return err
 }
 

@@ -7,7 +7,7 @@
 //
 //	shell
 //	└─ F  front    Run         the caller's job: waits, forwards signals, mirrors stops, prints
-//	   └─ D  daemon   Daemon   own user and mount namespaces, own process group: serves the filesystem
+//	   └─ D  daemon   Daemon   own user and mount namespaces, own session: serves the filesystem
 //	      └─ I  init     Init  own pid and mount namespaces, F's process group: covers, /proc, reaps
 //	         └─ C  the command F's process group
 //

@@ -23,6 +23,8 @@ type front struct {
 	got     map[unix.Signal]bool // the signals that F got
 	started bool                 // the command runs, or did
 
+	killedBy unix.Signal // what ended the command
+
 	init   int // pidfd of I; -1 if unknown
 	ended  bool
 	result Result
@@ -70,6 +72,9 @@ func (f *front) follow() (Result, error) {
 // forward hands a signal on. I finds out whether the command has had it.
 func (f *front) forward(s unix.Signal) {
 	f.got[s] = true
+	if s == unix.SIGTSTP && !f.started {
+		_ = f.daemon.Signal(unix.SIGCONT) // D is in the job still and was stopped with it
+	}
 	f.link.send(message{Kind: kindSignal, Signal: s})
 }
 
@@ -101,12 +106,14 @@ func (f *front) end(status unix.WaitStatus) {
 	f.result.Status = status.ExitStatus()
 	if status.Signaled() {
 		f.result.Status = statusSignalBase + int(status.Signal())
-		f.result.Interrupted = f.got[unix.SIGINT] && status.Signal() == unix.SIGINT
+		f.killedBy = status.Signal()
 	}
 }
 
 // conclude takes D's last message.
 func (f *front) conclude(done message) (Result, error) {
+	f.noteSignals()
+	f.result.Interrupted = f.killedBy == unix.SIGINT && f.got[unix.SIGINT]
 	f.result.Report = done.Text
 	if f.err == nil && done.Failure != nil {
 		f.err = done.Failure
@@ -114,9 +121,22 @@ func (f *front) conclude(done message) (Result, error) {
 	return f.result, f.err
 }
 
+// noteSignals takes what F got and has not looked at.
+func (f *front) noteSignals() {
+	for {
+		select {
+		case s := <-f.signals:
+			f.got[s.(unix.Signal)] = true
+		default:
+			return
+		}
+	}
+}
+
 // signalled answers for a sandbox that a signal to the job has ended while it was being made: the default action is
 // what D and I have until they take the signals.
 func (f *front) signalled() (Result, bool) {
+	f.noteSignals()
 	for _, s := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		if !f.started && f.got[s] {
 			return Result{Status: statusSignalBase + int(s), Interrupted: s == unix.SIGINT, Report: f.result.Report}, true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,6 +48,11 @@ func (v view) assemble() (place string, notes []string, err error) {
 	return place, mountProc(), nil
 }
 
+// covered says whether a path lies below a covered directory.
+func (v view) covered(path string) bool {
+	return slices.ContainsFunc(v.covers, func(c string) bool { return within(c, path) })
+}
+
 // hide puts empty folders over our own and chooses TMPDIR: the first covered directory; without any a place in our
 // folder, which the command may enter for this; without such a folder where D mounted.
 func (v view) hide(root *os.File) (place string, err error) {
@@ -64,6 +70,8 @@ func (v view) hide(root *os.File) (place string, err error) {
 		}
 	}
 	switch {
+	case v.covered(v.staged):
+		return v.covers[0], nil // a cover hides it already
 	case len(v.covers) > 0 && place == v.staged:
 		// Not hidden: whatever the directory was, the command gets it back.
 		return v.covers[0], unix.Unmount(v.staged, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) // root is still open
