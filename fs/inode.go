@@ -104,13 +104,6 @@ func (ino *inode) touch(now int64) {
 	ino.mu.Unlock()
 }
 
-// owner is the uid whose share pays for the inode.
-func (ino *inode) owner() uint32 {
-	ino.mu.Lock()
-	defer ino.mu.Unlock()
-	return ino.uid
-}
-
 // hangLocked notes a further entry of the inode.
 //
 // Preconditions: ino.mu is held.

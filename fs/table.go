@@ -96,14 +96,8 @@ func (f *FS) regular(nodeid uint64) (*inode, error) {
 	return ino, nil
 }
 
-// remember adds a kernel reference to ino, which a reply is about to hand out.
-func (f *FS) remember(ino *inode) {
-	ino.mu.Lock()
-	f.rememberLocked(ino)
-	ino.mu.Unlock()
-}
-
-// rememberLocked is remember.
+// rememberLocked adds a kernel reference to ino, which a reply is about to hand
+// out.
 //
 // Preconditions: ino.mu is held.
 func (f *FS) rememberLocked(ino *inode) {

@@ -44,11 +44,6 @@ func options(words ...string) mountOption {
 	return func(c *mountConfig) { c.words = append(c.words, words...) }
 }
 
-// flags adds arguments.
-func flags(args ...string) mountOption {
-	return func(c *mountConfig) { c.flags = append(c.flags, args...) }
-}
-
 // environ adds to the environment of the daemon.
 func environ(vars ...string) mountOption {
 	return func(c *mountConfig) { c.env = append(c.env, vars...) }

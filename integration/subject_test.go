@@ -44,9 +44,6 @@ type subject struct {
 // oracle says that the subject is the host's tmpfs.
 func (s *subject) oracle() bool { return s.kind == kindOracle }
 
-// assigned says that names made in dir are replaced by assigned ones.
-func (s *subject) assigned() bool { return !s.oracle() && s.place == placeRoot }
-
 // path is a path below the folder to work in.
 func (s *subject) path(names ...string) string {
 	return filepath.Join(append([]string{s.dir}, names...)...)
