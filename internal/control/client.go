@@ -88,7 +88,7 @@ func (c *Client) ServerUID() uint32 { return c.server }
 
 // Status asks for the status.
 func (c *Client) Status(ctx context.Context) (Status, error) {
-	answer, err := c.ask(ctx, request{Op: opStatus}, RequestTimeout)
+	answer, err := c.ask(ctx, request{Op: opStatus}, StatusTimeout)
 	if err != nil {
 		return Status{}, err
 	}
@@ -100,7 +100,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 
 // Files asks for the entries of the naming roots; more counts those left out of a very long list.
 func (c *Client) Files(ctx context.Context) (files []File, more int, err error) {
-	answer, err := c.ask(ctx, request{Op: opFiles}, RequestTimeout)
+	answer, err := c.ask(ctx, request{Op: opFiles}, FilesTimeout)
 	return answer.Files, answer.More, err
 }
 

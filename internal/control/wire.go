@@ -11,9 +11,9 @@ const (
 	// MaxRequest bounds a request line, in bytes.
 	MaxRequest = 4 << 10
 	// MaxReply bounds what a client reads of a reply, in bytes.
-	MaxReply = 64 << 20
+	MaxReply = 32 << 20
 	// MaxFiles bounds the entries of one reply, so that it stays below MaxReply whatever their names are.
-	MaxFiles = 20_000
+	MaxFiles = 10_000
 	// MaxWaiting bounds the connections that have not sent their request yet.
 	MaxWaiting = 16
 	// MaxServing bounds the requests answered at once.
@@ -21,7 +21,11 @@ const (
 	// RequestTimeout bounds how long a client may take to send its request.
 	RequestTimeout = 5 * time.Second
 	// ReplyTimeout bounds how long a client may take to read its reply.
-	ReplyTimeout = 5 * time.Second
+	ReplyTimeout = 15 * time.Second
+	// StatusTimeout and FilesTimeout bound how long a client waits for a reply. A long list is made and sent while
+	// the daemon serves its filesystem.
+	StatusTimeout = 5 * time.Second
+	FilesTimeout  = 30 * time.Second
 )
 
 // Operations.
