@@ -145,17 +145,16 @@ func (b *Blob) cutLocked(from, to int64) {
 	}
 	now := min(b.pages.Load(), to-from) <= syncPages
 	var later []chunk
-	c := cutter{emit: func(refs []pageRef, bytes int64) {
+	pages, dirs := b.table.cut(from, to, func(refs []pageRef, bytes int64) {
 		if now {
 			b.s.wiper.discard(refs)
 			b.s.refund(b.owner, bytes)
 			return
 		}
 		later = append(later, chunk{refs: refs, owner: b.owner, bytes: bytes})
-	}}
-	b.table.cut(from, to, &c)
-	b.pages.Add(-c.pages)
-	b.s.refund(b.owner, c.dirs)
+	})
+	b.pages.Add(-pages)
+	b.s.refund(b.owner, dirs)
 	if b.table.root.empty() {
 		b.s.live.remove(b)
 	}

@@ -103,14 +103,6 @@ func TestWritesAreSeenWholeOrNotAtAll(t *testing.T) {
 		_, err := b.WriteAt(bytes.Repeat([]byte{byte(1 + rng.IntN(255))}, n), off)
 		assert.NoError(t, err)
 	}
-	reader := func(*rand.Rand) {
-		dst := make([]byte, n)
-		got, err := b.ReadAt(dst, off)
-		assert.NoError(t, err)
-		assert.True(t, got == 0 || got == n)
-		assert.Equal(t, got, bytes.Count(dst[:got], dst[:min(got, 1)]), "one value only")
-	}
-	reader(nil)
 	writer(rand.New(rand.NewPCG(1, 1)))
 	inParallel(300*time.Millisecond, writer, writer, func(*rand.Rand) {
 		dst := make([]byte, n)

@@ -34,11 +34,13 @@ func kernelView(t *testing.T, s *memstore.Store) area {
 	defer f.Close()
 	var a area
 	inside := false
+	var lo, hi uint64
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var lo, hi uint64
 		var kib memstore.Bytes
 		line := lines.Text()
-		if n, _ := fmt.Sscanf(line, "%x-%x ", &lo, &hi); n == 2 {
+		if first, _, _ := strings.Cut(line, " "); !strings.HasSuffix(first, ":") { // begins a mapping
+			_, err := fmt.Sscanf(line, "%x-%x ", &lo, &hi)
+			require.NoError(t, err)
 			if inside = lo < to && hi > from; inside {
 				a.mappings++
 			}
@@ -52,7 +54,7 @@ func kernelView(t *testing.T, s *memstore.Store) area {
 		if n, _ := fmt.Sscanf(line, "Locked: %d kB", &kib); n == 1 {
 			a.locked += kib << 10
 		}
-		if flags, ok := strings.CutPrefix(line, "VmFlags:"); ok && a.flags == nil && lo >= from {
+		if flags, ok := strings.CutPrefix(line, "VmFlags:"); ok && a.flags == nil {
 			a.flags = strings.Fields(flags)
 		}
 	}

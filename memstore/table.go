@@ -187,19 +187,20 @@ func (t *table) seek(i, end int64, data bool) int64 {
 	return end
 }
 
-// cutter receives what cut takes out of a table.
+// cutter is one cut under way.
 type cutter struct {
-	// emit is given the pages of one leaf, without holes, to keep, and the bytes that were charged for them and for the leaf
-	// itself if that is gone.
 	emit   func(refs []pageRef, bytes int64)
 	pages  int64 // pages taken out
-	leaves int64 // bytes of leaves that are gone; emit was told of them
-	dirs   int64 // bytes of directories that are gone; emit was not
+	leaves int64 // bytes of leaves that are gone
+	dirs   int64 // bytes of directories that are gone
 }
 
-// cut takes the pages in [from, to) out of the table, and the nodes that are empty then.
-func (t *table) cut(from, to int64, c *cutter) {
-	t.root.cut(t.height, from, min(to, span(t.height)), c)
+// cut takes the pages in [from, to) out of the table, and the nodes that are empty then. emit is given the pages of one leaf
+// at a time, without holes and to keep, and the bytes that were charged for them and for the leaf itself if that is gone. cut
+// returns how many pages it took out, and the bytes of directories that are gone, of which emit was not told.
+func (t *table) cut(from, to int64, emit func(refs []pageRef, bytes int64)) (pages, dirs int64) {
+	c := cutter{emit: emit}
+	t.root.cut(t.height, from, min(to, span(t.height)), &c)
 	for t.height > 0 && t.root.onlyFirst() {
 		t.root = t.root.dir[0]
 		t.height--
@@ -209,6 +210,7 @@ func (t *table) cut(from, to int64, c *cutter) {
 		t.height = 0
 	}
 	t.bytes -= c.leaves + c.dirs
+	return c.pages, c.dirs
 }
 
 // cut is table.cut for one node; from and to count from the node's first page.
