@@ -23,12 +23,14 @@ run: build ## show the main job on a real program; CMD='...' runs yours
 setup: ## install what the tests need (root), or say what is missing
 	sh integration/setup.sh
 
-# -race: everything in packages, and over real mounts where several use one
-# (the programs and the memory limits run without it, since it multiplies both);
+# -race: the packages, and real mounts where several use one. The programs, the
+# memory limits and the processes of run go without it, since it multiplies both.
 # a deadline: a hang prints its stacks instead of holding up CI; -count=1: mounts
 # are no pure function of the code.
 test: setup ## run everything
-	$(GO) test -race -count=1 -timeout 5m ./cmd/... ./fs/... ./internal/... ./memstore/... ./policy/...
+	$(GO) test -race -count=1 -timeout 5m ./fs/... ./memstore/... ./policy/... \
+	  ./internal/config ./internal/control ./internal/daemon ./internal/fuseconn ./internal/mount
+	$(GO) test -count=1 -timeout 4m ./cmd/... ./internal/sandbox ./internal/house
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration/...
 	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
