@@ -73,7 +73,8 @@ func (f *front) follow() (Result, error) {
 func (f *front) forward(s unix.Signal) {
 	f.got[s] = true
 	if s == unix.SIGTSTP && !f.started {
-		_ = f.daemon.Signal(unix.SIGCONT) // D is in the job still and was stopped with it
+		// Stopped with the job, D could not go on, nor I, which waits for the command's execve(2) as after vfork(2).
+		_ = unix.Kill(0, unix.SIGCONT)
 	}
 	f.link.send(message{Kind: kindSignal, Signal: s})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -24,7 +25,7 @@ import (
 
 const (
 	// testEnd bounds everything that a test waits for.
-	testEnd = 5 * time.Second
+	testEnd = 20 * time.Second
 	// pollPause is how often a condition is looked at.
 	pollPause = 5 * time.Millisecond
 	// mark is the variable by which the processes of one test are found.
@@ -261,26 +262,42 @@ func children(pid int) []int {
 	return out
 }
 
-// onlyChild waits until a process has exactly one child.
-func onlyChild(t *testing.T, pid int) int {
+// child waits until a process has a child whose command line holds a word. Others come and go: os.StartProcess finds
+// out about pidfds by means of one.
+func child(t *testing.T, pid int, word string) int {
 	t.Helper()
-	var found []int
-	eventually(t, func() bool { found = children(pid); return len(found) == 1 },
-		func() string { return "children of " + strconv.Itoa(pid) })
-	return found[0]
+	found := 0
+	eventually(t, func() bool {
+		for _, p := range children(pid) {
+			line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p), "cmdline"))
+			if bytes.Contains(line, []byte(word)) {
+				found = p
+			}
+		}
+		return found != 0
+	}, func() string { return fmt.Sprintf("%d (%s) has no child %s", pid, state(pid), word) })
+	return found
 }
 
 // family is the processes of a running box.
 type family struct{ front, daemon, init, command int }
 
-// family waits until all four exist. Init adopts what the command leaves: the command is its first child.
+// family waits until all four exist and the command is what it is to be.
 func (b *box) family() family {
 	b.t.Helper()
 	f := family{front: b.cmd.Process.Pid}
-	f.daemon = onlyChild(b.t, f.front)
-	f.init = onlyChild(b.t, f.daemon)
-	eventually(b.t, func() bool { return len(children(f.init)) > 0 }, func() string { return "no command" })
-	f.command = slices.Min(children(f.init))
+	f.daemon = child(b.t, f.front, "test-daemon")
+	f.init = child(b.t, f.daemon, "test-init")
+	eventually(b.t, func() bool {
+		// Init adopts what the command leaves: the command is its first child.
+		found := children(f.init)
+		if len(found) == 0 {
+			return false
+		}
+		f.command = slices.Min(found)
+		line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(f.command), "cmdline"))
+		return len(line) > 0 && !bytes.Contains(line, []byte("test-init"))
+	}, func() string { return "no command" })
 	return f
 }
 

@@ -68,7 +68,9 @@ func (c *command) follow(up *link, signals <-chan os.Signal) {
 			}
 			c.obey(m, w)
 		case s := <-signals:
-			w.got(s.(unix.Signal), time.Now())
+			if sig := s.(unix.Signal); w.got(sig, time.Now()) {
+				c.deliver(sig, true)
+			}
 		case <-after(w.next(time.Now())):
 		}
 		for _, s := range w.due(time.Now()) {
@@ -91,8 +93,7 @@ func (c *command) obey(m message, w *witness) {
 	case kindEnd:
 		c.deliver(unix.SIGTERM, false)
 	case kindSignal:
-		toGroup := w.told(m.Signal, time.Now())
-		if toGroup {
+		if w.told(m.Signal, time.Now()) {
 			c.deliver(m.Signal, true)
 		}
 	}

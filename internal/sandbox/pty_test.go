@@ -185,7 +185,7 @@ func TestTerminalInterruptHandled(t *testing.T) {
 // jobLeader returns the front of the job that is in the foreground.
 func (tty *terminal) jobLeader() int {
 	tty.t.Helper()
-	return onlyChild(tty.t, tty.shell.Process.Pid)
+	return child(tty.t, tty.shell.Process.Pid, "test-front")
 }
 
 func TestTerminalStopAndForeground(t *testing.T) {
@@ -199,7 +199,7 @@ func TestTerminalStopAndForeground(t *testing.T) {
 			tty.expect("$ ")
 			tty.run("echo al''ive; fg; " + showState)
 			tty.expect("alive")
-			tty.expect("RUN sh")
+			tty.awaitForeground("helper")
 		}
 		tty.send("input\n")
 		tty.expect("got input")
@@ -215,8 +215,9 @@ func TestTerminalBackground(t *testing.T) {
 		tty.expect("started")
 		tty.nudge("Stopped")
 		for range 2 {
+			tty.expect("$ ")
 			tty.run("fg")
-			tty.expect("RUN sh")
+			tty.awaitForeground("helper")
 			tty.send(ctrlZ)
 			tty.expect("Stopped")
 			tty.expect("$ ")
@@ -224,8 +225,9 @@ func TestTerminalBackground(t *testing.T) {
 			tty.expect("RUN sh")
 			tty.nudge("Stopped")
 		}
+		tty.expect("$ ")
 		tty.run("fg")
-		tty.expect("RUN sh")
+		tty.awaitForeground("helper")
 		tty.send("input\n")
 		tty.expect("got input")
 		tty.run(showState)

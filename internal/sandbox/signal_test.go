@@ -83,6 +83,7 @@ func TestStopAndContinue(t *testing.T) {
 				b := newBox(t, id)
 				in := b.start("cat")
 				f := b.family()
+				t.Cleanup(func() { t.Log(f, b.errors(), b.processes()) })
 				for range 3 {
 					target, s := tc.stop(f)
 					kill(t, target, s)
@@ -145,7 +146,7 @@ func TestTermToTheDaemon(t *testing.T) {
 	b := newBox(t, asUser())
 	b.start("sh", "-c", `trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.01; done`)
 	b.await("ready\n")
-	kill(t, onlyChild(t, b.cmd.Process.Pid), unix.SIGTERM)
+	kill(t, child(t, b.cmd.Process.Pid, "test-daemon"), unix.SIGTERM)
 	assert.Equal(t, 9, b.wait())
 	assert.Equal(t, "ready\nasked\n", b.output())
 	assert.Contains(t, b.errors(), "report: the stub has wiped\n")
@@ -232,7 +233,7 @@ func TestSignalBeforeTheCommand(t *testing.T) {
 	b := newBox(t, asUser())
 	b.front("sleep", "1000")
 	require.NoError(t, b.cmd.Start())
-	onlyChild(t, b.cmd.Process.Pid) // D exists, the command hardly yet
+	child(t, b.cmd.Process.Pid, "test-daemon") // D exists, the command hardly yet
 	kill(t, b.cmd.Process.Pid, unix.SIGTERM)
 	assert.Equal(t, 143, b.wait(), b.errors())
 }

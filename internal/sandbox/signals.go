@@ -82,16 +82,17 @@ func newWitness() *witness {
 	return &witness{seen: map[unix.Signal]time.Time{}, waiting: map[unix.Signal]time.Time{}}
 }
 
-// got notes that I got a signal.
-func (w *witness) got(s unix.Signal, now time.Time) {
+// got notes that I got a signal, and reports whether F has told of it: then it was sent to the group.
+func (w *witness) got(s unix.Signal, now time.Time) (toGroup bool) {
 	if _, ok := w.waiting[s]; ok {
 		delete(w.waiting, s)
-		return
+		return true
 	}
 	w.seen[s] = now
+	return false
 }
 
-// told notes that F got a signal, and reports whether I had it before.
+// told notes that F got a signal, and reports whether I had it before: then it was sent to the group.
 func (w *witness) told(s unix.Signal, now time.Time) (toGroup bool) {
 	at, ok := w.seen[s]
 	delete(w.seen, s)
