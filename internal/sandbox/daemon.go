@@ -126,7 +126,7 @@ func (d *daemon) supervise() {
 			return
 		case s := <-d.signals:
 			if s == unix.SIGTERM || s == unix.SIGINT || s == unix.SIGHUP {
-				d.init.link.send(message{Kind: kindEnd})
+				d.init.link.send(message{Kind: kindDeliver, Signal: unix.SIGTERM})
 				deadline = time.After(politeEnd)
 			}
 		case <-deadline:

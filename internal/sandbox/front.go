@@ -74,7 +74,9 @@ func (f *front) forward(s unix.Signal) {
 	f.got[s] = true
 	if s == unix.SIGTSTP && !f.started {
 		// Stopped with the job, D could not go on, nor I, which waits for the command's execve(2) as after vfork(2).
+		// The command is stopped once it runs.
 		_ = unix.Kill(0, unix.SIGCONT)
+		return
 	}
 	f.link.send(message{Kind: kindSignal, Signal: s})
 }
@@ -84,6 +86,9 @@ func (f *front) take(m message) {
 	switch m.Kind {
 	case kindStarted:
 		f.started = true
+		if f.got[unix.SIGTSTP] {
+			f.link.send(message{Kind: kindDeliver, Signal: unix.SIGTSTP})
+		}
 		if fd, err := unix.PidfdOpen(m.PID, 0); err == nil {
 			f.init = fd
 		}

@@ -99,7 +99,7 @@ func (b *box) front(args ...string) *exec.Cmd {
 	b.t.Helper()
 	call, err := json.Marshal(b.call)
 	require.NoError(b.t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), testEnd)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*testEnd)
 	b.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Args = append([]string{"sandbox-test", "test-front", string(call), "--"}, args...)

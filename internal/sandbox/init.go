@@ -90,8 +90,8 @@ func after(d time.Duration) <-chan time.Time {
 // obey does what D asks for.
 func (c *command) obey(m message, w *witness) {
 	switch m.Kind {
-	case kindEnd:
-		c.deliver(unix.SIGTERM, false)
+	case kindDeliver:
+		c.deliver(m.Signal, false)
 	case kindSignal:
 		if w.told(m.Signal, time.Now()) {
 			c.deliver(m.Signal, true)

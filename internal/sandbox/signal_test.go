@@ -83,7 +83,6 @@ func TestStopAndContinue(t *testing.T) {
 				b := newBox(t, id)
 				in := b.start("cat")
 				f := b.family()
-				t.Cleanup(func() { t.Log(f, b.errors(), b.processes()) })
 				for range 3 {
 					target, s := tc.stop(f)
 					kill(t, target, s)

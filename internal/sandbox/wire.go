@@ -14,9 +14,9 @@ type kind string
 
 const (
 	// Down, from F to D and from D to I.
-	kindSpec   kind = "spec"   // first message: what to do
-	kindSignal kind = "signal" // F got Signal
-	kindEnd    kind = "end"    // from D: ask the command to end
+	kindSpec    kind = "spec"    // first message: what to do
+	kindSignal  kind = "signal"  // F got Signal
+	kindDeliver kind = "deliver" // the command is to get Signal, which it has not had
 
 	// Up, from I to D.
 	kindStopped   kind = "stopped"   // the command was stopped
