@@ -77,6 +77,9 @@ type hierarchy struct {
 	file       string
 }
 
+// unifiedLimit is the file of a limit in the unified hierarchy.
+const unifiedLimit = "memory.max"
+
 // dirs lists our cgroup's directory and those of its ancestors, up to the mountpoint.
 func (h hierarchy) dirs() []string {
 	var dirs []string
@@ -101,7 +104,7 @@ func memoryHierarchies(root fs.FS) []hierarchy {
 		switch {
 		case !ok:
 		case m.unified && v2 != "":
-			found = append(found, hierarchy{m.at, below(m.root, v2), "memory.max"})
+			found = append(found, hierarchy{m.at, below(m.root, v2), unifiedLimit})
 		case m.memory && v1 != "":
 			found = append(found, hierarchy{m.at, below(m.root, v1), "memory.limit_in_bytes"})
 		}
