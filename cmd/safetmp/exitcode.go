@@ -28,6 +28,7 @@ const (
 	exitNotSafetmp    = 19 // nothing of ours is mounted there
 	exitWipeUncertain = 20 // unmounted, but nobody confirmed that everything was overwritten
 	exitNoDaemon      = 21 // the mount is there and its daemon does not answer
+	exitUnusable      = 22 // doctor: neither mount nor run can work here
 
 	exitRunFailed     = 125 // run: safetmp itself failed, the command was not started or was lost
 	exitNotExecutable = 126 // run: the command was found and could not be executed

@@ -29,6 +29,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a), newDaemonCommand(a),
 	)
 	root.AddCommand(newRunHelperCommands(a)...)
+	root.AddCommand(newDoctorCommands(a)...)
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // each Use says itself where flags go
 	}
