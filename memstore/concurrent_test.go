@@ -171,7 +171,9 @@ func TestCloseDuringUse(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(5 * time.Millisecond)
+		for s.Usage().Resident == 0 {
+			time.Sleep(time.Millisecond)
+		}
 		assert.Positive(t, s.Close().Wiped)
 		wg.Wait()
 	}

@@ -64,13 +64,14 @@ func kernelView(t *testing.T, s *memstore.Store) area {
 func TestMemoryGoesBackToTheKernel(t *testing.T) {
 	const size = 128 * mib
 	s := memstoretest.New(t, memstore.Config{Limit: 256 * mib, IdleSlabs: 2})
+	src := pattern(mib)
 	for round := range 2 {
 		kept := s.NewBlob(0)
 		write(t, kept, pattern(page), 0)
 		var blobs []*memstore.Blob
 		for range size / mib {
 			b := s.NewBlob(0)
-			write(t, b, pattern(mib), 0)
+			write(t, b, src, 0)
 			blobs = append(blobs, b)
 		}
 		full := kernelView(t, s)
@@ -171,33 +172,4 @@ func TestHeapOverheadIsSmall(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestGrowthCopiesNothing(t *testing.T) {
-	t.Run("10 GiB, a page in each leaf", func(t *testing.T) {
-		const size = 10 << 30
-		s := memstoretest.New(t, memstore.Config{Limit: 64 * mib})
-		b := newBlob(t, s)
-		src := pattern(1)
-		_, before := heap()
-		for off := int64(2*mib - 1); off < size; off += 2 * mib {
-			write(t, b, src, off)
-		}
-		_, after := heap()
-		const leaves = size / (2 * mib)
-		assert.EqualValues(t, leaves, b.Allocated())
-		assert.LessOrEqual(t, after-before, int64(leaves*2048+leaves*2048/4+1*mib), "each leaf and directory is made once")
-	})
-	t.Run("512 MiB, appended", func(t *testing.T) {
-		const size = 512 * mib
-		s := memstoretest.New(t, memstore.Config{Limit: size + 4*mib})
-		b := newBlob(t, s)
-		src := pattern(128 << 10)
-		_, before := heap()
-		for off := int64(0); off < size; off += 128 << 10 {
-			write(t, b, src, off)
-		}
-		_, after := heap()
-		assert.LessOrEqual(t, after-before, int64(size/200), "half a percent of the data, leaves that doubled included")
-	})
 }
