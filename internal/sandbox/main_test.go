@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/signal"
@@ -27,6 +28,8 @@ func TestMain(m *testing.M) {
 			os.Exit(code)
 		}
 	}
+	// What our caller left open is not for the commands of the tests.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	os.Exit(m.Run())
 }
 

@@ -122,7 +122,7 @@ func reason(err error) error {
 
 // needs says what of the command's lies in dir: "" if nothing does.
 func (w Wish) needs(dir string) string {
-	if within(dir, w.Dir) {
+	if real, err := filepath.EvalSymlinks(w.Dir); within(dir, w.Dir) || (err == nil && within(dir, real)) {
 		return "the working directory"
 	}
 	program := w.Program
