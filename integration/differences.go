@@ -87,6 +87,7 @@ var nameDifferences = slices.Concat(
 	hostile("new\\nline", "esc\\x1b[2J", "del\\x7f", "bell\\a", "\\x01", "tab\\t", "cr\\r",
 		"\\xff", "half\\xc3", "over\\xc0\\xaf", "surrogate\\xed\\xa0\\x80"),
 	[]difference{
+		{"times/read", "read of what is cached", "", "", "cache", "the kernel answers reads from its cache and asks nobody; docs/operations.md says so"},
 		{"dirs/listing", "listed", "root", "<assigned> <assigned> <assigned>", "listing", "a listing of the root tells no requested name"},
 	})
 

@@ -23,6 +23,7 @@ var _ = register(map[string]semantic{
 	"times/set":         timesSet,
 	"times/touched":     timesTouched,
 	"times/directory":   timesDirectory,
+	"times/read":        timesRead,
 	"times/fresh":       timesFresh,
 	"statfs/fields":     statfsFields,
 	"statfs/counts":     statfsCounts,
@@ -199,6 +200,18 @@ func timesDirectory(t *testing.T, s *subject) {
 		require.NoError(t, unix.Rename(dir+"/h", dir+"/i"))
 		require.NoError(t, unix.Rename(dir+"/i", dir+"/h"))
 	}))
+}
+
+// timesRead: under relatime a read moves an access time that is not later than
+// the last change (mount(8)).
+func timesRead(t *testing.T, s *subject) {
+	path := s.put(t, "f", "abc")
+	old := []unix.Timespec{{Sec: 7}, {Sec: 8}}
+	require.NoError(t, unix.UtimesNanoAt(unix.AT_FDCWD, path, old, 0))
+	s.see(t, "first read", "a", changed(t, path, func() { require.Equal(t, "abc", s.get("f")) }))
+	s.see(t, "read again", "", changed(t, path, func() { require.Equal(t, "abc", s.get("f")) }))
+	require.NoError(t, unix.UtimesNanoAt(unix.AT_FDCWD, path, old, 0))
+	s.see(t, "read of what is cached", "a", changed(t, path, func() { require.Equal(t, "abc", s.get("f")) }))
 }
 
 func timesFresh(t *testing.T, s *subject) {
