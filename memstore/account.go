@@ -78,29 +78,16 @@ func (o *owners) get(id uint32) *account {
 	return a
 }
 
-// charge takes n bytes for an owner and for the store, or neither. While freed pages that would make room still wait to be
-// overwritten it helps the wiper and tries again, so that deleting and then writing never fails for want of time.
-//
-// Whether something waits is read before the attempt: the wiper gives bytes back before it lowers the wiping count, so a
-// failure after reading zero is a true one.
+// charge takes n bytes for an owner and for the store, or nothing and says which of them has no room.
 func (s *Store) charge(owner *account, n int64) error {
-	for {
-		ownerWaits, storeWaits := owner.wiping.Load() > 0, s.total.wiping.Load() > 0
-		switch {
-		case !owner.bytes.take(n):
-			if !ownerWaits {
-				return ErrQuota
-			}
-		case !s.total.bytes.take(n):
-			owner.bytes.give(n)
-			if !storeWaits {
-				return ErrNoSpace
-			}
-		default:
-			return nil
-		}
-		s.wiper.help()
+	if !s.wiper.takeBytes(owner, n) {
+		return ErrQuota
 	}
+	if !s.wiper.takeBytes(&s.total, n) {
+		owner.bytes.give(n)
+		return ErrNoSpace
+	}
+	return nil
 }
 
 // refund gives back what charge took.

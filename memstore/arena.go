@@ -180,12 +180,8 @@ func (a *arena) wipe(refs []pageRef) {
 func (a *arena) trim() (more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for n := a.idleLow - a.keep; n > 0 && a.free-a.promised >= slabPages; n-- {
-		i := a.table.pop(idleSlabs)
-		if i == noSlab {
-			break
-		}
-		if !a.dropLocked(i) {
+	for n := a.idleLow - a.keep; n > 0 && a.table.lens[idleSlabs] > a.keep && a.free-a.promised >= slabPages; n-- {
+		if !a.dropLocked(a.table.pop(idleSlabs)) {
 			return false
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -72,6 +73,36 @@ func TestTrimGivesBackWhatWasIdleForAWhile(t *testing.T) {
 	}
 	a.release(kept)
 	a.release(again)
+}
+
+// The last slab may be on its way back to the kernel when somebody is entitled to it.
+func TestReserveWaitsForASlabThatIsMoving(t *testing.T) {
+	a := testArena(t, 1)
+	a.release(allocate(t, a, 1))
+	a.mu.Lock()
+	i := a.table.pop(idleSlabs)
+	a.table.at(i).drain()
+	a.free, a.mapped, a.moving = 0, 0, 1
+	a.mu.Unlock()
+	done := make(chan error)
+	go func() { done <- a.reserve(1) }()
+	select {
+	case <-done:
+		t.Fatal("reserve did not wait")
+	case <-time.After(20 * time.Millisecond):
+	}
+	a.mu.Lock()
+	a.moving = 0
+	a.table.link(i, absentSlabs)
+	a.settled.Broadcast()
+	a.mu.Unlock()
+	require.NoError(t, <-done)
+	assert.EqualValues(t, 1, a.promised)
+}
+
+func TestMorePagesThanAccountedForPanic(t *testing.T) {
+	a := testArena(t, 1)
+	assert.Panics(t, func() { _ = a.reserve(slabPages + 1) })
 }
 
 func TestTrimLeavesWhatIsPromised(t *testing.T) {

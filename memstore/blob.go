@@ -87,15 +87,8 @@ func (b *Blob) SetOwner(owner uint32) error {
 	if to == b.owner {
 		return nil
 	}
-	for {
-		waits := to.wiping.Load() > 0
-		if to.bytes.take(n) {
-			break
-		}
-		if !waits {
-			return ErrQuota
-		}
-		b.s.wiper.help()
+	if !b.s.wiper.takeBytes(to, n) {
+		return ErrQuota
 	}
 	b.owner.bytes.give(n)
 	b.owner = to
@@ -122,6 +115,7 @@ func (b *Blob) provideLocked(from, to int64) error {
 	}
 	if err := b.s.arena.reserve(pages); err != nil {
 		b.s.refund(b.owner, cost)
+		b.s.wiper.trimSoon() // of the slabs that the kernel gave before it refused
 		return err
 	}
 	if b.table.root.empty() {

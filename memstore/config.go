@@ -3,6 +3,7 @@ package memstore
 import (
 	"fmt"
 	"math"
+	"math/bits"
 )
 
 // PageSize is the unit of allocation and accounting in bytes. It is the store's own; the kernel's page size may be larger,
@@ -22,6 +23,9 @@ const (
 	// MaxLimit is the largest Config.Limit: what 32-bit page references reach, two MiB short of 16 TiB.
 	MaxLimit Bytes = (1<<23 - 1) * slabSize
 )
+
+// Sizes and offsets in memory are int: the package does not compile where that has 32 bits.
+const _ uint = bits.UintSize - 64
 
 // Bytes counts bytes.
 type Bytes int64

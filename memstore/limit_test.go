@@ -14,9 +14,10 @@ import (
 
 // fillUp writes files of n bytes each until nothing fits, and returns them with what each should hold.
 func fillUp(t *testing.T, s *memstore.Store, n int) (blobs []*memstore.Blob, contents [][]byte) {
+	file := pattern(n)
 	for {
 		b := s.NewBlob(0)
-		src := pattern(n)
+		src := bytes.Clone(file)
 		src[0] = byte(len(blobs))
 		got, err := b.WriteAt(src, 0)
 		if got == 0 {
@@ -215,6 +216,10 @@ func TestConfigIsRefused(t *testing.T) {
 		_, err := memstore.New(cfg)
 		assert.ErrorIs(t, err, memstore.ErrInvalid, name)
 	}
+}
+
+func TestPagesInBytes(t *testing.T) {
+	assert.EqualValues(t, 3*page, memstore.Pages(3).Bytes())
 }
 
 func TestLargestStore(t *testing.T) {

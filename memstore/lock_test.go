@@ -133,6 +133,7 @@ func TestKernelRefusesMemory(t *testing.T) {
 	assert.EqualValues(t, 256, b.Allocated(), "all or nothing")
 	assert.EqualValues(t, mib, b.Size())
 	require.NoError(t, s.Check())
+	eventually(t, func() bool { return s.Usage().Resident <= (memstore.DefaultIdleSlabs+1)*memstore.SlabSize })
 	setLimit(t, unix.RLIMIT_DATA, ^uint64(0))
 	require.NoError(t, b.Allocate(0, 200*mib, false))
 	assert.Equal(t, src, read(t, b, mib, 0))

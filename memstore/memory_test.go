@@ -147,11 +147,11 @@ func TestHeapOverheadIsSmall(t *testing.T) {
 		size  int
 		files int
 	}{
-		{"one page", page, 20000},
-		{"two pages", 2 * page, 10000},
-		{"three pages", 3 * page, 10000},
-		{"1 MiB", mib, 100},
-		{"large", 128 * mib, 1},
+		{"one page", page, 8000},
+		{"two pages", 2 * page, 4000},
+		{"three pages", 3 * page, 3000},
+		{"1 MiB", mib, 40},
+		{"large", 64 * mib, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := memstoretest.New(t, memstore.Config{Limit: 256 * mib})

@@ -24,12 +24,13 @@ func (r pageRef) slabOf() (slab, place uint32) {
 // number of free pages in powers of two, so that the fullest slab with room is found by one bit scan, and the emptiest ones
 // drain and can go back to the kernel.
 const (
-	fullSlabs   = 0                     // no free page
-	idleSlabs   = 10                    // all pages free: bits.Len16(slabPages)
-	absentSlabs = 11                    // no memory behind it
-	numLists    = 12                    //
-	noList      = 255                   // being got or given back
-	someFree    = 1<<absentSlabs - 1<<1 // set of the lists that have free pages
+	fullSlabs   = 0   // no free page
+	idleSlabs   = 10  // all pages free: bits.Len16(slabPages)
+	absentSlabs = 11  // no memory behind it
+	numLists    = 12  // how many lists there are
+	noList      = 255 // being got or given back
+
+	someFree = (1<<absentSlabs - 1) &^ (1 << fullSlabs) // set of the lists whose slabs have free pages
 )
 
 const noSlab = ^uint32(0)

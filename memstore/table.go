@@ -11,10 +11,9 @@ const (
 
 	maxPages = 1 << (63 - pageShift) // pages of a blob of MaxSize
 
-	dirBytes = fanOut * 32 // size of a directory; TestNodeSizes holds it against the type
+	refBytes = 4           // size of a reference
 	minLeaf  = 4           // references of the smallest leaf
-	refBytes = 4
-	allPages = int64(maxPages)
+	dirBytes = fanOut * 32 // size of a directory; TestNodeSizes holds it against the type
 )
 
 // table maps page numbers of a blob to pages: a radix tree whose height grows with the file, of which only what is used

@@ -159,6 +159,24 @@ func (w *wiper) help() bool {
 	return true
 }
 
+// takeBytes takes n bytes of an account, or nothing and reports false. While freed pages of the account still wait to be overwritten
+// it helps the wiper and tries again, so that deleting and then writing never fails for want of time.
+//
+// Whether something waits is read before the attempt: the wiper gives bytes back before it lowers the wiping count, so a
+// failure after reading zero is a true one.
+func (w *wiper) takeBytes(a *account, n int64) bool {
+	for {
+		waits := a.wiping.Load() > 0
+		if a.bytes.take(n) {
+			return true
+		}
+		if !waits {
+			return false
+		}
+		w.help()
+	}
+}
+
 // discard overwrites pages and returns them to the arena.
 func (w *wiper) discard(refs []pageRef) {
 	w.arena.wipe(refs)
