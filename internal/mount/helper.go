@@ -28,6 +28,7 @@ func attachByHelper(s Spec, t *target) (*os.File, error) {
 		return nil, &Error{Op: "mount", Path: t.path, Err: ErrNotPermitted, Detail: "sharing a mount needs the administrator's consent",
 			hint: "add the line user_allow_other to " + helperConfig + ", or mount without shared"}
 	}
+	defer t.makeWritable()()
 	dev, err := askHelper(helper, s, t)
 	if err != nil && s.NoSymfollow {
 		s.NoSymfollow = false

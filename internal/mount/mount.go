@@ -26,6 +26,9 @@ type Mounted struct {
 	Entry
 	// Dev is the connection to the kernel: blocking, close-on-exec. The caller closes it.
 	Dev *os.File
+	// Covered is the directory below the mount (O_PATH, close-on-exec), of which nothing but its mode can be changed.
+	// While it is open, the filesystem that it is part of cannot be unmounted. The caller closes it.
+	Covered *os.File
 }
 
 // deviceFile is the FUSE device, fuse(4).
@@ -40,19 +43,20 @@ func Mount(s Spec) (*Mounted, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer t.close()
 	attach := attachByHelper
 	if hasSysAdmin() {
 		attach = attachDirectly
 	}
 	dev, err := attach(s, t)
 	if err != nil {
+		t.close()
 		return nil, err
 	}
-	m := &Mounted{Dev: dev}
+	m := &Mounted{Dev: dev, Covered: os.NewFile(uintptr(t.fd), t.path)}
 	if m.Entry, err = verify(t.path); err != nil {
 		_ = detach(t.path, unix.MNT_DETACH)
 		_ = dev.Close()
+		_ = m.Covered.Close()
 		return nil, err
 	}
 	return m, nil

@@ -71,6 +71,19 @@ func (t *target) empty() (bool, error) {
 // procPath names the open directory itself, whatever its path leads to by now.
 func (t *target) procPath() string { return fmt.Sprintf("/proc/self/fd/%d", t.fd) }
 
+// makeWritable gives the owner of the directory the right to write that fusermount3 insists on: a mount whose daemon was
+// killed leaves it without. The caller calls restore once mounted.
+func (t *target) makeWritable() (restore func()) {
+	const write = 0o200
+	var stat unix.Stat_t
+	if err := unix.Fstat(t.fd, &stat); err != nil || stat.Mode&write != 0 || int(stat.Uid) != os.Geteuid() {
+		return func() {}
+	}
+	mode := stat.Mode & 0o7777
+	_ = unix.Chmod(t.procPath(), mode|write) // the helper will say what is wrong
+	return func() { _ = unix.Chmod(t.procPath(), mode) }
+}
+
 func (t *target) close() { _ = unix.Close(t.fd) }
 
 // mountpointError puts the errno of opening a mountpoint into words.

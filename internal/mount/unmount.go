@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -37,17 +40,91 @@ func ForceDetach(e Entry) error {
 	return unmount(e, unix.MNT_FORCE|unix.MNT_DETACH)
 }
 
-// unmount makes sure that the mount in question is still the one on top at its path.
+// unmount takes away the very mount that is meant, wherever its directory has been moved to. Once it is gone the kernel
+// may give both its numbers to another.
 func unmount(e Entry, flags int) error {
-	entries, err := Entries()
+	path, err := e.place()
 	if err != nil {
 		return err
 	}
-	top, ok := topmost(entries, e.Mountpoint)
-	if !ok || top.Device != e.Device {
-		return &Error{Op: "unmount", Path: e.Mountpoint, Err: ErrNotSafetmp}
+	if flags&unix.MNT_DETACH == 0 {
+		return detach(path, flags)
 	}
-	return detach(e.Mountpoint, flags)
+	return detachPinned(e, path, flags)
+}
+
+// place returns where a mount is now: by another path than it was made at if a directory on the way was renamed. A
+// mount that is covered by another one cannot be named by any path.
+func (e Entry) place() (string, error) {
+	infos, err := mountinfo.GetMounts(nil)
+	if err != nil {
+		return "", fmt.Errorf("reading the mount table: %w", err)
+	}
+	path, top := "", 0
+	for _, i := range infos {
+		if i.ID == e.ID && e.Device == (Device{uint32(i.Major), uint32(i.Minor)}) {
+			path = i.Mountpoint
+		}
+	}
+	for _, i := range infos {
+		if i.Mountpoint == path {
+			top = i.ID
+		}
+	}
+	switch {
+	case path == "":
+		return "", &Error{Op: "unmount", Path: e.Mountpoint, Err: ErrNotSafetmp}
+	case top != e.ID:
+		return "", &Error{Op: "unmount", Path: path, Err: unix.EBUSY, Detail: "another mount lies on top of it"}
+	}
+	return path, nil
+}
+
+// detachPinned detaches the mount that an open descriptor leads to: if somebody puts something else in the way, it is not
+// touched. Without MNT_DETACH the descriptor itself would keep the mount busy.
+func detachPinned(e Entry, path string, flags int) error {
+	fd, err := e.pin(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	err = unix.Unmount(fmt.Sprintf("/proc/self/fd/%d", fd), flags)
+	if errors.Is(err, unix.EPERM) {
+		return detachByHelper(path, flags)
+	}
+	if err != nil {
+		return &Error{Op: "unmount", Path: path, Err: err}
+	}
+	return nil
+}
+
+// pin opens the root of the mount, as a place only, which asks neither the daemon nor the mount's owner check. The path
+// says where to look; what is opened is the mount itself or nothing.
+func (e Entry) pin(path string) (fd int, err error) {
+	fd, err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return -1, &Error{Op: "unmount", Path: path, Err: err}
+	}
+	if id, err := mountID(fd); err != nil || id != e.ID {
+		_ = unix.Close(fd)
+		return -1, &Error{Op: "unmount", Path: path, Err: ErrNotSafetmp}
+	}
+	return fd, nil
+}
+
+// mountID reads the id of the mount that a descriptor is part of, proc_pid_fdinfo(5). statx(2) would tell it too, and
+// would be refused to root on the private mount of another user.
+func mountID(fd int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if id, ok := strings.CutPrefix(line, "mnt_id:"); ok {
+			return strconv.Atoi(strings.TrimSpace(id))
+		}
+	}
+	return 0, errors.New("fdinfo without mnt_id")
 }
 
 // detach calls umount2(2), or fusermount3 where that needs privilege.

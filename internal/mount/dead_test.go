@@ -1,0 +1,101 @@
+package mount_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"safetmp/internal/mount"
+)
+
+// mounted mounts for a uid on a fresh directory of mode 0700 and closes the
+// connection at the end.
+func mounted(t *testing.T, uid uint32) *mount.Mounted {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("CI runs the tests as root")
+		}
+		t.Skip("mounting directly needs root")
+	}
+	dir := filepath.Join(t.TempDir(), "parent", "m")
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	m, err := mount.Mount(mount.Spec{Mountpoint: dir, Source: "safetmp", UID: uid, GID: uid})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = m.Dev.Close()
+		_ = m.Covered.Close()
+		_ = mount.Detach(m.Entry) // the test may have unmounted
+	})
+	return m
+}
+
+// A mount whose daemon was killed makes room for the next.
+func TestClearDead(t *testing.T) {
+	for _, uid := range []uint32{0, 1000} {
+		m := mounted(t, uid)
+		require.NoError(t, m.Dev.Close())
+		_, err := mount.Mount(mount.Spec{Mountpoint: m.Mountpoint, Source: "safetmp"})
+		require.ErrorIs(t, err, mount.ErrAlreadyMounted)
+		assert.True(t, mount.ClearDead(m.Entry), "uid %d", uid)
+		_, err = mount.Find(m.Mountpoint)
+		require.ErrorIs(t, err, mount.ErrNotSafetmp)
+		assert.False(t, mount.ClearDead(m.Entry), "once")
+	}
+}
+
+// A daemon that hangs is not dead.
+func TestSilentMountStays(t *testing.T) {
+	m := mounted(t, 1000)
+	assert.False(t, mount.ClearDead(m.Entry))
+	_, err := mount.Find(m.Mountpoint)
+	require.NoError(t, err)
+}
+
+func TestUnmountFollowsARenamedParent(t *testing.T) {
+	for name, unmount := range map[string]func(mount.Entry) error{"unmount": mount.Unmount, "detach": mount.Detach} {
+		t.Run(name, func(t *testing.T) {
+			m := mounted(t, 0)
+			parent := filepath.Dir(m.Mountpoint)
+			require.NoError(t, os.Rename(parent, parent+"2"))
+			require.NoError(t, unmount(m.Entry))
+			assert.NoError(t, os.Remove(filepath.Join(parent+"2", "m")), "nothing is mounted there any more")
+		})
+	}
+}
+
+// What lies on top at the same path is not ours to unmount.
+func TestUnmountSparesWhatLiesOnTop(t *testing.T) {
+	for name, unmount := range map[string]func(mount.Entry) error{
+		"unmount": mount.Unmount, "detach": mount.Detach, "force": mount.ForceDetach,
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := mounted(t, 0)
+			require.NoError(t, unix.Mount("none", m.Mountpoint, "tmpfs", 0, "size=4k"))
+			t.Cleanup(func() { _ = unix.Unmount(m.Mountpoint, unix.MNT_DETACH) })
+			err := unmount(m.Entry)
+			require.ErrorIs(t, err, unix.EBUSY)
+			assert.Contains(t, err.Error(), "on top")
+			require.NoError(t, unix.Unmount(m.Mountpoint, 0))
+			require.NoError(t, unmount(m.Entry))
+		})
+	}
+}
+
+// The covered directory can be reached by its descriptor alone, whatever it is
+// called by then.
+func TestCovered(t *testing.T) {
+	m := mounted(t, 0)
+	var over, under unix.Stat_t
+	require.NoError(t, unix.Fstat(int(m.Covered.Fd()), &under))
+	require.NoError(t, unix.Stat(filepath.Dir(m.Mountpoint), &over))
+	assert.Equal(t, over.Dev, under.Dev)
+	assert.EqualValues(t, 0o700, under.Mode&0o7777)
+	flags, err := unix.FcntlInt(m.Covered.Fd(), unix.F_GETFD, 0)
+	require.NoError(t, err)
+	assert.NotZero(t, flags&unix.FD_CLOEXEC)
+}
