@@ -91,7 +91,7 @@ func TestConcurrentUseOfSharedBlobs(t *testing.T) {
 		assert.NoError(t, s.Check())
 		time.Sleep(20 * time.Millisecond)
 	}
-	inParallel(2*time.Second, writer, writer, writer, reader, reader, changer, changer, watcher, checker)
+	inParallel(time.Second, writer, writer, writer, reader, reader, changer, changer, watcher, checker)
 }
 
 // A write and a read of the same range are atomic towards each other, within one call.
@@ -135,7 +135,7 @@ func TestConcurrentLivesOfFiles(t *testing.T) {
 		assert.True(t, bytes.Equal(src[:got], dst))
 	}
 	pause := func(*rand.Rand) { time.Sleep(300 * time.Millisecond); assert.NoError(t, s.Check()) }
-	inParallel(2*time.Second, life, life, life, life, pause)
+	inParallel(time.Second, life, life, life, life, pause)
 }
 
 // One goroutine that deletes before it writes must never run out, whatever others do within their own share.
