@@ -26,7 +26,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetHelpCommand(newHelpCommand(a))
 	root.AddCommand(
 		newRunCommand(a), newMountCommand(a), newUmountCommand(a), newStatusCommand(a), newListCommand(a),
-		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a), newDaemonCommand(a),
+		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a), newDaemonCommand(a), newWatchCommand(),
 	)
 	root.AddCommand(newRunHelperCommands(a)...)
 	root.AddCommand(newDoctorCommands(a)...)

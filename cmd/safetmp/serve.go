@@ -14,13 +14,13 @@ import (
 	"safetmp/internal/mount"
 )
 
-// mountAndServe mounts the filesystem and returns once it answers.
-func mountAndServe(opts config.Options) (*daemon.Daemon, error) {
+// attach mounts what opts describe, without serving it.
+func attach(opts config.Options) (*mount.Mounted, error) {
 	rules, err := opts.Policy()
 	if err != nil {
 		return nil, err
 	}
-	mounted, err := mount.Mount(mount.Spec{
+	return mount.Mount(mount.Spec{
 		Mountpoint:  opts.Mountpoint,
 		Source:      opts.Source,
 		UID:         opts.UID,
@@ -30,9 +30,15 @@ func mountAndServe(opts config.Options) (*daemon.Daemon, error) {
 		NoSymfollow: rules.NoSymfollowMount() || opts.NoSymfollow,
 		MaxRead:     fuseconn.MaxWrite,
 	})
+}
+
+// mountAndServe mounts the filesystem of `run`, whose mount ends with its namespace, and returns once it answers.
+func mountAndServe(opts config.Options) (*daemon.Daemon, error) {
+	mounted, err := attach(opts)
 	if err != nil {
 		return nil, err
 	}
+	_ = mounted.Covered.Close()
 	return daemon.Start(opts, mounted)
 }
 
@@ -40,7 +46,7 @@ func mountAndServe(opts config.Options) (*daemon.Daemon, error) {
 // ended by a signal, or by ready failing since nobody waits any more.
 func (a *app) serve(opts config.Options, ready func() error) (control.Report, error) {
 	defer catchBrokenPipes()()
-	d, err := mountAndServe(opts)
+	d, err := a.mountAndGuard(opts)
 	if err != nil {
 		return control.Report{}, err
 	}

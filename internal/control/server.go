@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -89,6 +90,9 @@ func (s *Server) bind(owner uint32) (*net.UnixListener, error) {
 func inFolder(folder *os.File, name string) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), name)
 }
+
+// Path names the socket, for whoever removes it when this process is killed.
+func (s *Server) Path() string { return filepath.Join(s.folder.Name(), s.name) }
 
 // Serve answers requests until Close. It always returns nil or the error that stopped it accepting.
 func (s *Server) Serve(h Handler) error {

@@ -13,6 +13,7 @@ import (
 	"safetmp/internal/control"
 	"safetmp/internal/fuseconn"
 	"safetmp/internal/mount"
+	"safetmp/internal/watch"
 	"safetmp/memstore"
 	"safetmp/policy"
 )
@@ -32,6 +33,7 @@ type Daemon struct {
 	fs      *fs.FS
 	conn    *fuseconn.Conn
 	control *control.Server
+	guard   *watch.Guard // nil in `run`, whose mount ends with its namespace
 
 	// mu makes sure that the end begins once.
 	mu     sync.Mutex
@@ -41,12 +43,15 @@ type Daemon struct {
 	report control.Report
 }
 
-// Start serves the filesystem m as opts describe it and returns once it
-// answers. The daemon owns m from now on, also if it fails.
-func Start(opts config.Options, m *mount.Mounted) (*Daemon, error) {
+// Start is StartGuarded without a watcher.
+func Start(opts config.Options, m *mount.Mounted) (*Daemon, error) { return StartGuarded(opts, m, nil) }
+
+// StartGuarded serves the filesystem m as opts describe it and returns once it
+// answers. The daemon owns m and its watcher g from now on, also if it fails.
+func StartGuarded(opts config.Options, m *mount.Mounted, g *watch.Guard) (*Daemon, error) {
 	harden()
 	debug.SetGCPercent(gcPercent)
-	d := &Daemon{opts: opts, mounted: m, started: time.Now(), ended: make(chan struct{})}
+	d := &Daemon{opts: opts, mounted: m, guard: g, started: time.Now(), ended: make(chan struct{})}
 	if err := d.assemble(); err != nil {
 		_ = mount.Detach(m.Entry)
 		d.finish(true)
@@ -105,6 +110,7 @@ func (d *Daemon) listen() error {
 	if d.control, err = control.Listen(folder, d.opts.UID); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
+	d.guard.Announce(d.control.Path())
 	go d.control.Serve(d)
 	return nil
 }

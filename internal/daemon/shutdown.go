@@ -58,13 +58,13 @@ func (d *Daemon) unmount(force bool) error {
 		return nil
 	default:
 	}
-	err := mount.Unmount(d.mounted.Entry)
+	err := d.guard.Unmount(d.mounted.Entry)
 	switch {
 	case err == nil, errors.Is(err, mount.ErrNotSafetmp):
 		d.awaitConnection()
 		return nil
 	case force:
-		return mount.ForceDetach(d.mounted.Entry)
+		return d.guard.ForceDetach(d.mounted.Entry)
 	}
 	return err
 }
@@ -96,6 +96,7 @@ func (d *Daemon) finish(forced bool) {
 	}
 	scrubSignalStacks()
 	report.Duration = time.Since(begun)
+	d.guard.End()
 	d.report = report
 	close(d.ended)
 }

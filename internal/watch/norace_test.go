@@ -1,0 +1,10 @@
+//go:build !race
+
+package watch
+
+import "time"
+
+const (
+	raceEnabled = false
+	promised    = time.Second
+)

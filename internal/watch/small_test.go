@@ -1,0 +1,89 @@
+package watch
+
+import (
+	"errors"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"safetmp/internal/mount"
+)
+
+// An error means the same on both ends.
+func TestAnswers(t *testing.T) {
+	for name, err := range map[string]error{
+		"busy":    &mount.Error{Op: "unmount", Path: "/p", Err: unix.EBUSY},
+		"gone":    &mount.Error{Op: "unmount", Path: "/p", Err: mount.ErrNotSafetmp},
+		"refused": &mount.Error{Op: "unmount", Path: "/p", Err: mount.ErrNotPermitted, Detail: "by fusermount3"},
+		"ok":      nil,
+		"other":   errors.New("other"),
+	} {
+		kind, text := answerOf(err)
+		back := errorOf("/p", kind, text)
+		assert.Equal(t, name, nameOf(back))
+		if name == "refused" {
+			assert.Equal(t, err.Error(), back.Error())
+		}
+	}
+}
+
+const someMaps = `00400000-00a00000 r-xp 00000000 fe:00 42                         /bin/safe tmp
+Rss:                4000 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr mw me
+00a00000-00b00000 r--p 00600000 fe:00 42                         /bin/safe tmp
+Anonymous:             4 kB
+00b00000-00c00000 rw-p 00700000 fe:00 42                         /bin/safe tmp
+Anonymous:             0 kB
+c000000000-c000400000 rw-p 00000000 00:00 0                      [anon: Go: heap]
+Anonymous:             0 kB
+7ff000-800000 r--p 00000000 00:00 0                              [vvar]
+Anonymous:             0 kB
+zz-800000 r--p 00000000 00:00 0                                  /x
+Anonymous:             0 kB
+900000-a00000 r--p 00000000 fe:00 43                             /lib/other
+Anonymous:             0 kB
+`
+
+// Only pages that the file can give back are given up.
+func TestCleanMappings(t *testing.T) {
+	assert.Equal(t, []addresses{{0x400000, 0xa00000}, {0x900000, 0xa00000}}, cleanMappings(someMaps))
+	assert.Empty(t, cleanMappings(""))
+}
+
+// Hundreds of mounts must be possible.
+func TestWatcherIsSmall(t *testing.T) {
+	dir := place(t, users(t)[0], 0o700)
+	d := startDaemon(t, users(t)[0], dir)
+	if raceEnabled {
+		t.Skip("the race detector multiplies memory")
+	}
+	assert.Eventually(t, func() bool {
+		kib := resident(t, d.watcher)
+		t.Logf("%d KiB resident", kib)
+		return kib < 6<<10
+	}, 2*time.Second, 50*time.Millisecond)
+}
+
+// resident is the resident memory of a process in KiB.
+func resident(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	require.NoError(t, err)
+	found := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindStringSubmatch(string(text))
+	require.Len(t, found, 2)
+	kib, err := strconv.Atoi(found[1])
+	require.NoError(t, err)
+	return kib
+}
+
+func TestEnvironmentHoldsNoSecrets(t *testing.T) {
+	got := environment([]string{"PATH=/bin", "TOKEN=x", "HOME=/root", "GORACE=log_path=/x"})
+	assert.Equal(t, []string{"GOMAXPROCS=1", "PATH=/bin", "GORACE=log_path=/x"}, got)
+}
