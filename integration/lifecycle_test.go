@@ -255,22 +255,6 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestKilled: after kill -9 the mountpoint can be cleaned and used again.
-func TestKilled(t *testing.T) {
-	m := background(t, os.Getuid(), "--size=16m")
-	require.NoError(t, unix.Kill(m.pid, unix.SIGKILL))
-	m.gone(t)
-	if m.info() != nil {
-		out, err := m.umount("--force")
-		assert.Contains(t, []int{0, 20}, exitStatus(err), "umount of a dead mount: %s", out)
-	}
-	assert.Nil(t, m.info())
-	out, err := m.tool("mount", "--size=16m", m.dir)
-	require.NoError(t, err, out)
-	out, err = m.umount()
-	assert.NoError(t, err, out)
-}
-
 // TestTwentyAtOnce starts, uses and ends twenty mounts at the same time.
 func TestTwentyAtOnce(t *testing.T) {
 	mounts := make([]*live, 20)
