@@ -86,9 +86,6 @@ func (c *command) deliver(s unix.Signal, toGroup bool) {
 	if toGroup && c.inOurGroup() {
 		return
 	}
-	if s == unix.SIGCONT && !c.stopped {
-		return // D has woken F, which tells of it
-	}
 	_ = unix.Kill(c.pid, s)
 }
 

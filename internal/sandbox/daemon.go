@@ -111,6 +111,9 @@ func (d *daemon) supervise() {
 			if !ok {
 				return // F is gone
 			}
+			if m.Signal == unix.SIGCONT {
+				d.stopped = false // F goes on by itself
+			}
 			d.init.link.send(m)
 		case m, ok := <-d.init.messages:
 			if !ok {

@@ -301,6 +301,21 @@ func (b *box) family() family {
 	return f
 }
 
+// settle waits until init has let go of its standard input, the last thing it does before it follows the command. A
+// signal to the job that comes earlier may be handed on although the command has had it.
+func (b *box) settle() {
+	b.t.Helper()
+	settle(b.t, b.family().init)
+}
+
+func settle(t *testing.T, init int) {
+	t.Helper()
+	eventually(t, func() bool {
+		to, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(init), "fd", "0"))
+		return to == os.DevNull || os.IsPermission(err)
+	}, func() string { return "init has not settled" })
+}
+
 // helper copies the test binary to where the sandbox does not cover it and returns its path.
 func (b *box) helper() string {
 	b.t.Helper()

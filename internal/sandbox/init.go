@@ -62,13 +62,16 @@ func (c *command) follow(up *link, signals <-chan os.Signal) {
 			if c.report(up, ch.status) {
 				return
 			}
+			if c.stopped {
+				w.unsee(unix.SIGCONT) // it was before the stop
+			}
 		case m, ok := <-orders:
 			if !ok {
 				return
 			}
 			c.obey(m, w)
 		case s := <-signals:
-			if sig := s.(unix.Signal); w.got(sig, time.Now()) {
+			if sig := s.(unix.Signal); w.got(sig) {
 				c.deliver(sig, true)
 			}
 		case <-after(w.next(time.Now())):
@@ -93,9 +96,17 @@ func (c *command) obey(m message, w *witness) {
 	case kindDeliver:
 		c.deliver(m.Signal, false)
 	case kindSignal:
-		if w.told(m.Signal, time.Now()) {
-			c.deliver(m.Signal, true)
-		}
+		c.hand(m.Signal, w)
+	}
+}
+
+// hand gives the command a signal that F got, unless it was sent to the group and the command has had it.
+func (c *command) hand(s unix.Signal, w *witness) {
+	switch {
+	case w.told(s, time.Now()):
+		c.deliver(s, true)
+	case s == unix.SIGCONT && !c.stopped:
+		w.forget(s) // D woke F since the command went on: waiting, this could undo its next stop
 	}
 }
 

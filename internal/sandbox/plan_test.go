@@ -185,7 +185,7 @@ func TestWitness(t *testing.T) {
 	now := time.Unix(1000, 0)
 	t.Run("I first, then F", func(t *testing.T) {
 		w := newWitness()
-		assert.False(t, w.got(unix.SIGINT, now))
+		assert.False(t, w.got(unix.SIGINT))
 		assert.True(t, w.told(unix.SIGINT, now.Add(time.Millisecond)))
 		assert.False(t, w.told(unix.SIGINT, now.Add(2*time.Millisecond)), "each is for one")
 	})
@@ -193,7 +193,7 @@ func TestWitness(t *testing.T) {
 		w := newWitness()
 		assert.False(t, w.told(unix.SIGINT, now))
 		assert.Empty(t, w.due(now.Add(witnessGrace-1)))
-		assert.True(t, w.got(unix.SIGINT, now.Add(witnessGrace-1)))
+		assert.True(t, w.got(unix.SIGINT))
 		assert.Empty(t, w.due(now.Add(witnessGrace)))
 	})
 	t.Run("F alone", func(t *testing.T) {
@@ -207,13 +207,16 @@ func TestWitness(t *testing.T) {
 	})
 	t.Run("another signal is no witness", func(t *testing.T) {
 		w := newWitness()
-		w.got(unix.SIGTERM, now)
+		w.got(unix.SIGTERM)
 		assert.False(t, w.told(unix.SIGINT, now))
 	})
-	t.Run("I alone, long ago", func(t *testing.T) {
+	t.Run("given up", func(t *testing.T) {
 		w := newWitness()
-		w.got(unix.SIGINT, now)
-		assert.False(t, w.told(unix.SIGINT, now.Add(witnessAge)))
+		w.got(unix.SIGCONT)
+		w.unsee(unix.SIGCONT)
+		assert.False(t, w.told(unix.SIGCONT, now))
+		w.forget(unix.SIGCONT)
+		assert.Empty(t, w.due(now.Add(time.Hour)))
 	})
 }
 

@@ -169,6 +169,7 @@ func TestTerminalInterruptHandled(t *testing.T) {
 	tty := openTerminal(t, asUser())
 	tty.run(`$RUN ` + filepath.Join(tty.b.dir, "helper") + ` test-signals`)
 	tty.expect("ready")
+	settle(t, child(t, child(t, tty.jobLeader(), "test-daemon"), "test-init"))
 	for _, key := range []struct{ key, name string }{{ctrlC, "SIGINT"}, {ctrlQuit, "SIGQUIT"}, {ctrlC, "SIGINT"}} {
 		tty.send(key.key)
 		tty.expect(key.name)

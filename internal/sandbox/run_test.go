@@ -80,6 +80,15 @@ func TestPlacesAndVariables(t *testing.T) {
 	})
 }
 
+// TestMountedOnTheCoversAlone: where D mounted, nothing is left.
+func TestMountedOnTheCoversAlone(t *testing.T) {
+	asEach(t, func(t *testing.T, id identity) {
+		b := newBox(t, id)
+		require.Zero(t, b.run("sh", "-c", `awk '/ - tmpfs stub / { print $5 }' /proc/self/mountinfo`), b.errors())
+		assert.Equal(t, "/tmp\n/var/tmp\n", b.output())
+	})
+}
+
 func TestOtherCovers(t *testing.T) {
 	asEach(t, func(t *testing.T, id identity) {
 		b := newBox(t, id)
@@ -99,7 +108,7 @@ func TestNothingCovered(t *testing.T) {
 		b.cwd = b.dir
 		status := b.run("sh", "-c", `echo "$TMPDIR"; echo x > "$TMPDIR/x" && cat "$TMPDIR/x"; stat -f -c %T "$TMPDIR"; pwd`)
 		require.Zero(t, status, b.errors())
-		assert.Equal(t, b.folder+"/tmp\nx\ntmpfs\n"+b.dir+"\n", b.output())
+		assert.Equal(t, b.folder+"/tmp\nx\ntmpfs\n"+b.dir+"\n", b.output(), b.errors())
 		assert.Contains(t, b.errors(), "warning: left uncovered: "+b.dir+" (the working directory is in it)\n")
 	})
 }

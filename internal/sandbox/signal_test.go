@@ -26,6 +26,7 @@ func TestSignalsOnce(t *testing.T) {
 					b := newBox(t, id)
 					b.start(b.helper(), "test-signals")
 					b.await("ready\n")
+					b.settle()
 					target := b.cmd.Process.Pid
 					if to == "group" {
 						target = -target
@@ -47,6 +48,7 @@ func TestSignalToOwnGroup(t *testing.T) {
 	b := newBox(t, asUser())
 	b.start("setsid", b.helper(), "test-signals")
 	b.await("ready\n")
+	b.settle()
 	kill(t, -b.cmd.Process.Pid, unix.SIGINT)
 	b.await("SIGINT\n")
 	kill(t, b.cmd.Process.Pid, unix.SIGUSR2)

@@ -63,40 +63,37 @@ func take(ch chan<- os.Signal, ignored []unix.Signal) {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 }
 
-const (
-	// witnessGrace is how long I waits for a signal that F got. If the whole group was meant, the kernel sends it to
-	// I in the same system call; F's message takes three hops.
-	witnessGrace = 100 * time.Millisecond
-	// witnessAge is how long I remembers a signal that it got and F has not told of.
-	witnessAge = time.Second
-)
+// witnessGrace is how long I waits for a signal that F got. If the whole group was meant, the kernel sends it to I in
+// the same system call; F's message takes three hops.
+const witnessGrace = 100 * time.Millisecond
 
 // witness tells signals that were sent to the whole process group, and have reached the command, from those that
 // were sent to F alone, and have not: I is in the group too. It belongs to one goroutine.
 type witness struct {
-	seen    map[unix.Signal]time.Time // I got it then, and F has not told of it
-	waiting map[unix.Signal]time.Time // F told of it, and I has not got it until now; then it was for F alone
+	// seen are the signals that I got and F has not told of. That may take long: a front that is stopped tells later.
+	seen map[unix.Signal]bool
+	// waiting are the signals that F told of and I has not got. From that time on they were for F alone.
+	waiting map[unix.Signal]time.Time
 }
 
 func newWitness() *witness {
-	return &witness{seen: map[unix.Signal]time.Time{}, waiting: map[unix.Signal]time.Time{}}
+	return &witness{seen: map[unix.Signal]bool{}, waiting: map[unix.Signal]time.Time{}}
 }
 
 // got notes that I got a signal, and reports whether F has told of it: then it was sent to the group.
-func (w *witness) got(s unix.Signal, now time.Time) (toGroup bool) {
+func (w *witness) got(s unix.Signal) (toGroup bool) {
 	if _, ok := w.waiting[s]; ok {
 		delete(w.waiting, s)
 		return true
 	}
-	w.seen[s] = now
+	w.seen[s] = true
 	return false
 }
 
 // told notes that F got a signal, and reports whether I had it before: then it was sent to the group.
 func (w *witness) told(s unix.Signal, now time.Time) (toGroup bool) {
-	at, ok := w.seen[s]
-	delete(w.seen, s)
-	if ok && now.Sub(at) < witnessAge {
+	if w.seen[s] {
+		delete(w.seen, s)
 		return true
 	}
 	if _, ok := w.waiting[s]; !ok {
@@ -104,6 +101,12 @@ func (w *witness) told(s unix.Signal, now time.Time) (toGroup bool) {
 	}
 	return false
 }
+
+// forget gives up waiting for a signal.
+func (w *witness) forget(s unix.Signal) { delete(w.waiting, s) }
+
+// unsee gives up that I got a signal.
+func (w *witness) unsee(s unix.Signal) { delete(w.seen, s) }
 
 // due takes the signals whose grace is over.
 func (w *witness) due(now time.Time) []unix.Signal {

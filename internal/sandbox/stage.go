@@ -48,14 +48,13 @@ func start(theirs int, words, args, env []string, stdio [3]*os.File, attr *sysca
 	return os.StartProcess(self, argv, &os.ProcAttr{Env: env, Files: stdio[:], Sys: attr})
 }
 
-// adopt is the first thing that D and I do: it opens the link whose number the parent passed, gives the process a
-// name, keeps other processes of the same uid from tracing it, waits for what is to be done, and takes the signals.
+// adopt is the first thing that D and I do: it opens the link whose number the parent passed, keeps other processes of
+// the same uid from tracing this one, waits for what is to be done, and takes the signals.
 func adopt(fd int) (*link, *spec, chan os.Signal, error) {
 	l, err := newLink(fd)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	_ = os.WriteFile("/proc/self/comm", []byte("safetmp"), 0) // it would be "exe"; of use to ps(1) only
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		l.close()
 		return nil, nil, nil, err

@@ -25,7 +25,8 @@ const (
 	hiddenData  = "size=64k,nr_inodes=64,mode=0700"
 )
 
-// assemble mounts everything and returns the directory that is TMPDIR and what is worth noting.
+// assemble mounts everything and returns the directory that is TMPDIR and what is worth noting. Nothing stays mounted
+// at staged: whatever that directory was, the command gets it back.
 func (v view) assemble() (place string, notes []string, err error) {
 	files, err := openPaths(append([]string{v.staged}, v.sockets...))
 	if err != nil {
@@ -42,48 +43,60 @@ func (v view) assemble() (place string, notes []string, err error) {
 			return "", nil, err
 		}
 	}
-	if place, err = v.hide(files[0]); err != nil {
+	if place, err = v.settle(files[0]); err != nil {
 		return "", nil, err
 	}
 	return place, mountProc(), nil
 }
 
-// covered says whether a path lies below a covered directory.
-func (v view) covered(path string) bool {
-	return slices.ContainsFunc(v.covers, func(c string) bool { return within(c, path) })
-}
-
-// hide puts empty folders over our own and chooses TMPDIR: the first covered directory; without any a place in our
-// folder, which the command may enter for this; without such a folder where D mounted.
-func (v view) hide(root *os.File) (place string, err error) {
-	place = v.staged
-	for _, folder := range v.hidden {
-		dir, err := filepath.EvalSymlinks(folder)
-		if err != nil {
-			continue // nothing there, or a cover hides it already
-		}
-		if err := unix.Mount("safetmp-hidden", dir, "tmpfs", hiddenFlags, hiddenData); err != nil {
-			return "", fmt.Errorf("hiding %s: %w", dir, err)
-		}
-		if within(dir, v.staged) && place == v.staged {
-			place = filepath.Join(dir, "tmp")
+// settle hides our folders and chooses TMPDIR: the first covered directory; without any a place in our folder, which
+// the command may enter for this; without such a folder staged.
+func (v view) settle(root *os.File) (place string, err error) {
+	if len(v.covers) > 0 {
+		if err := leaveStaged(root); err != nil {
+			return "", err
 		}
 	}
+	folders, err := v.hide()
 	switch {
-	case v.covered(v.staged):
-		return v.covers[0], nil // a cover hides it already
-	case len(v.covers) > 0 && place == v.staged:
-		// Not hidden: whatever the directory was, the command gets it back.
-		return v.covers[0], unix.Unmount(v.staged, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) // root is still open
+	case err != nil:
+		return "", err
 	case len(v.covers) > 0:
 		return v.covers[0], nil
-	case place == v.staged:
-		return place, nil
+	case len(folders) == 0:
+		return v.staged, nil
 	}
+	place = filepath.Join(folders[0], "tmp")
 	if err := os.Mkdir(place, 0o700); err != nil {
 		return "", err
 	}
-	return place, bind(root, place)
+	return place, move(root, place)
+}
+
+// leaveStaged takes the filesystem away from where D mounted it and keeps it where it is mounted otherwise. It goes by
+// the open root, since a cover may hide the path: left there, the mount would still be listed under it, and a run inside
+// this one would take the place for occupied.
+func leaveStaged(root *os.File) error {
+	// Detached rather than unmounted, since root is still open.
+	if err := unix.Unmount(fmt.Sprintf("/proc/self/fd/%d", root.Fd()), unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("leaving %s: %w", root.Name(), err)
+	}
+	return nil
+}
+
+// hide puts empty folders over our own and returns them.
+func (v view) hide() (folders []string, err error) {
+	for _, folder := range v.hidden {
+		dir, err := filepath.EvalSymlinks(folder)
+		if err != nil || slices.Contains(folders, dir) {
+			continue // nothing there, or a cover hides it already
+		}
+		if err := unix.Mount("safetmp-hidden", dir, "tmpfs", hiddenFlags, hiddenData); err != nil {
+			return nil, fmt.Errorf("hiding %s: %w", dir, err)
+		}
+		folders = append(folders, dir)
+	}
+	return folders, nil
 }
 
 // letThrough binds a host socket, or a folder of them, to where it was before the cover came.
@@ -120,6 +133,16 @@ func bind(file *os.File, target string) error {
 	source := fmt.Sprintf("/proc/self/fd/%d", file.Fd())
 	if err := unix.Mount(source, target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("covering %s: %w", target, err)
+	}
+	return nil
+}
+
+// move takes a mount, given by its open root, to another place. Its parent mount must not be shared (mount(2)), which
+// D has seen to.
+func move(root *os.File, target string) error {
+	source := fmt.Sprintf("/proc/self/fd/%d", root.Fd())
+	if err := unix.Mount(source, target, "", unix.MS_MOVE, ""); err != nil {
+		return fmt.Errorf("moving the mount to %s: %w", target, err)
 	}
 	return nil
 }
