@@ -72,8 +72,9 @@ func catchBrokenPipes() (restore func()) {
 
 // serveInForeground serves in this process and prints how it ended.
 func (a *app) serveInForeground(opts config.Options) error {
+	notify := a.managerNotifier()
 	report, err := a.serve(opts, func() error {
-		a.notifyManager("READY=1")
+		notify("READY=1")
 		return nil
 	})
 	if err != nil {

@@ -47,6 +47,8 @@ func (a *app) umount(dir string, force bool) error {
 		return wipeFailure(entry.Mountpoint, report)
 	case errors.Is(err, unix.EBUSY):
 		return busyFailure(entry)
+	case answered(err) && errors.Is(err, unix.EPERM):
+		return a.unmountFor(entry, p.client, force)
 	case answered(err) || a.ctx.Err() != nil:
 		return fmt.Errorf("unmount: %w", err)
 	}
@@ -61,6 +63,21 @@ func askToUnmount(ctx context.Context, c *control.Client, force bool) (control.R
 		defer cancel()
 	}
 	return c.Unmount(ctx, force)
+}
+
+// unmountFor unmounts in place of a daemon that may not, since its watcher was killed, and asks it for the report.
+func (a *app) unmountFor(entry mount.Entry, c *control.Client, force bool) error {
+	err := takeAway(entry, force)
+	var taken *failure
+	if !errors.As(err, &taken) || taken.Code != exitWipeUncertain {
+		return err
+	}
+	report, askErr := askToUnmount(a.ctx, c, force)
+	if askErr != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout, describeReport(entry.Mountpoint, report))
+	return wipeFailure(entry.Mountpoint, report)
 }
 
 // answered reports whether an error is the daemon's own word.

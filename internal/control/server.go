@@ -94,6 +94,9 @@ func inFolder(folder *os.File, name string) string {
 // Path names the socket, for whoever removes it when this process is killed.
 func (s *Server) Path() string { return filepath.Join(s.folder.Name(), s.name) }
 
+// Folder names the folder of the socket, from which Close removes it.
+func (s *Server) Folder() string { return s.folder.Name() }
+
 // Serve answers requests until Close. It always returns nil or the error that stopped it accepting.
 func (s *Server) Serve(h Handler) error {
 	for {

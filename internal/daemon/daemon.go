@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"safetmp/fs"
@@ -17,6 +18,11 @@ import (
 	"safetmp/memstore"
 	"safetmp/policy"
 )
+
+// lostLinger is how long the daemon stays after the end of a mount whose watcher
+// was lost, so that the command which has unmounted in its place can ask for
+// the report.
+const lostLinger = time.Second
 
 // gcPercent bounds the garbage in the daemon's heap, in percent of what is in
 // use: fs charges an entry for its share of it.
@@ -39,17 +45,21 @@ type Daemon struct {
 	mu     sync.Mutex
 	ending bool // guarded by mu
 
+	hardened atomic.Bool // it may not unmount by itself
+
 	ended  chan struct{} // closed once report is set
 	report control.Report
 }
 
-// Start is StartGuarded without a watcher.
+// Start is StartGuarded without a watcher: the daemon unmounts by itself, and is
+// not hardened until Harden is called.
 func Start(opts config.Options, m *mount.Mounted) (*Daemon, error) { return StartGuarded(opts, m, nil) }
 
 // StartGuarded serves the filesystem m as opts describe it and returns once it
-// answers. The daemon owns m and its watcher g from now on, also if it fails.
+// answers. The daemon owns m and its watcher g from now on, also if it fails,
+// and the process is hardened: it opens, starts and connects nothing any more.
 func StartGuarded(opts config.Options, m *mount.Mounted, g *watch.Guard) (*Daemon, error) {
-	harden()
+	hide()
 	debug.SetGCPercent(gcPercent)
 	d := &Daemon{opts: opts, mounted: m, guard: g, started: time.Now(), ended: make(chan struct{})}
 	if err := d.assemble(); err != nil {
@@ -58,10 +68,13 @@ func StartGuarded(opts config.Options, m *mount.Mounted, g *watch.Guard) (*Daemo
 		d.Close()
 		return nil, err
 	}
-	d.conn.Serve()
 	if err := d.listen(); err != nil {
 		slog.Warn("no control socket: status, ls and the report of umount are not available", "error", err)
 	}
+	if g != nil {
+		d.Harden(false)
+	}
+	d.conn.Serve()
 	go d.awaitUnmount()
 	return d, nil
 }
@@ -141,6 +154,9 @@ func (d *Daemon) Report() control.Report { return d.report }
 // Close waits until control clients have their answers and closes what is left.
 // Preconditions: Ended is closed. The process exits next.
 func (d *Daemon) Close() {
+	if d.guard.Lost() {
+		time.Sleep(lostLinger)
+	}
 	if d.control != nil {
 		d.control.Close()
 	}

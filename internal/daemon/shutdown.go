@@ -58,6 +58,9 @@ func (d *Daemon) unmount(force bool) error {
 		return nil
 	default:
 	}
+	if d.guard == nil && d.hardened.Load() {
+		return nil // the daemon of run: its mount ends with its namespace
+	}
 	err := d.guard.Unmount(d.mounted.Entry)
 	switch {
 	case err == nil, errors.Is(err, mount.ErrNotSafetmp):

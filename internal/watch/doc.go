@@ -24,7 +24,8 @@
 //
 // If daemon and watcher are killed together, as by an out-of-memory kill of a whole cgroup, the dead mount stays until
 // the next `safetmp mount` there or `safetmp umount --force`. If the watcher alone is killed, the filesystem goes on;
-// the directory below then keeps mode 0500, and a daemon without privilege can no longer unmount by itself. A directory
+// the directory below then keeps mode 0500, and the daemon, which has given up the right, can no longer unmount by itself:
+// `safetmp umount`, umount(8) and fusermount3(1) can. A directory
 // of another owner or on a read-only filesystem keeps its mode. Copies of the mount in other mount namespaces that do
 // not receive its unmount (mount_namespaces(7)) stay dead. Root ignores mode 0500.
 //
@@ -34,7 +35,7 @@
 //
 // # Errors
 //
-// Guard.Unmount and Guard.ForceDetach return those of package mount.
+// Guard.Unmount and Guard.ForceDetach return those of package mount, and ErrLost.
 //
 // # Kernel behaviour
 //

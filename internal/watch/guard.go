@@ -24,6 +24,9 @@ const (
 	endBound    = 2 * time.Second  // for the watcher to exit
 )
 
+// ErrLost says that the watcher has been killed: somebody else has to unmount. It matches unix.EPERM.
+var ErrLost = fmt.Errorf("the watcher was lost, and the daemon itself may not unmount: %w", unix.EPERM)
+
 // Guard is the daemon's end: the watcher, as it sees it. A nil Guard is that of a daemon without one: it unmounts by
 // itself.
 type Guard struct {
@@ -140,7 +143,7 @@ func (g *Guard) read(process *os.Process) {
 	close(g.answers)
 	_, _ = process.Wait()
 	if !g.ending.Load() {
-		slog.Warn("the watcher was lost: if the daemon is killed now, its mount stays", "mountpoint", g.path)
+		slog.Warn("the watcher was lost: the mount has to be unmounted from outside", "mountpoint", g.path)
 	}
 }
 
@@ -169,14 +172,29 @@ func (g *Guard) Unmount(e mount.Entry) error { return g.end(askUnmount, e, mount
 // ForceDetach is mount.ForceDetach, by the watcher.
 func (g *Guard) ForceDetach(e mount.Entry) error { return g.end(askForce, e, mount.ForceDetach) }
 
-// end asks for one way to end the mount. Without a watcher the daemon tries it itself.
+// end asks for one way to end the mount.
 func (g *Guard) end(kind byte, e mount.Entry, directly func(mount.Entry) error) error {
-	if g != nil {
-		if p, ok := g.ask(kind, ""); ok {
-			return errorOf(e.Mountpoint, p.kind, p.text)
-		}
+	if g == nil {
+		return directly(e)
 	}
-	return directly(e)
+	p, ok := g.ask(kind, "")
+	if !ok {
+		return &mount.Error{Op: "unmount", Path: e.Mountpoint, Err: ErrLost}
+	}
+	return errorOf(e.Mountpoint, p.kind, p.text)
+}
+
+// Lost reports whether the watcher has ended before its time.
+func (g *Guard) Lost() bool {
+	if g == nil {
+		return false
+	}
+	select {
+	case <-g.ended:
+		return !g.ending.Load()
+	default:
+		return false
+	}
 }
 
 // Announce tells the watcher of the daemon's control socket, which it removes if the daemon dies.

@@ -71,7 +71,7 @@ func playDaemon(dir string) error {
 
 // nameOf names the errors that tests tell apart.
 func nameOf(err error) string {
-	for name, known := range map[string]error{"busy": unix.EBUSY, "gone": mount.ErrNotSafetmp, "refused": mount.ErrNotPermitted} {
+	for name, known := range map[string]error{"busy": unix.EBUSY, "lost": ErrLost, "gone": mount.ErrNotSafetmp, "refused": mount.ErrNotPermitted} {
 		if errors.Is(err, known) {
 			return name
 		}

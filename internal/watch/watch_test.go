@@ -237,7 +237,7 @@ func TestChangedMode(t *testing.T) {
 	assert.EqualValues(t, 0o755, modeOf(t, dir))
 }
 
-// A daemon whose watcher was killed goes on, and unmounts by itself where it may.
+// A daemon whose watcher was killed goes on, and leaves unmounting to others.
 func TestLostWatcher(t *testing.T) {
 	each(t, func(t *testing.T, uid int) {
 		dir := place(t, uid, 0o700)
@@ -245,7 +245,9 @@ func TestLostWatcher(t *testing.T) {
 		require.NoError(t, unix.Kill(d.watcher, unix.SIGKILL))
 		within(t, "the watcher is gone, and no zombie", d.watcherGone)
 		assert.True(t, isMounted(dir))
-		assert.Equal(t, "ok", d.tell(t, "unmount"))
+		assert.Equal(t, "lost", d.tell(t, "unmount"))
+		assert.Equal(t, "lost", d.tell(t, "force"))
+		unmountOutside(t, uid, dir, 0)
 		assert.EqualValues(t, 0o500, modeOf(t, dir), "nobody is there to give it back")
 		begun := time.Now()
 		assert.Equal(t, "ok", d.tell(t, "end"))

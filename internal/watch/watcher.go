@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"safetmp/internal/harden"
 	"safetmp/internal/mount"
 )
 
@@ -88,7 +89,14 @@ func (w *watcher) hide() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return err
 	}
-	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return nil // fusermount3 has to gain what it needs
+	}
+	// To unmount, to get to a directory, and to change its mode, whoever it belongs to.
+	return harden.Keep(unix.CAP_SYS_ADMIN, unix.CAP_DAC_READ_SEARCH, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER)
 }
 
 // follow waits for the daemon's words, for its end, and for the end of the mount.
