@@ -61,7 +61,7 @@ func listFolder(folder string) []*Client {
 	entries, _ := os.ReadDir(inFolder(dir, "."))
 	var clients []*Client
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), suffix) || e.Type() != os.ModeSocket {
+		if !isReady(e.Name()) || e.Type() != os.ModeSocket {
 			continue
 		}
 		c, err := Dial(filepath.Join(folder, e.Name()))
@@ -73,6 +73,11 @@ func listFolder(folder string) []*Client {
 		}
 	}
 	return clients
+}
+
+// isReady says whether a name is that of a socket that listens, or did: one that is being made refuses connections too.
+func isReady(name string) bool {
+	return strings.HasSuffix(name, suffix) && !strings.HasPrefix(name, passingName(""))
 }
 
 // openFolder opens a folder of sockets as a place only. It does not follow a link in the folder's place.

@@ -128,3 +128,23 @@ func TestBrokenReplies(t *testing.T) {
 		})
 	}
 }
+
+// A socket that is being made refuses connections for a moment; whoever lists the folder meanwhile must not take it for
+// a stale one, or the daemon that makes it has none.
+func TestListLeavesSocketsThatAreBeingMade(t *testing.T) {
+	folder := t.TempDir()
+	bound, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(bound)
+	passing := filepath.Join(folder, passingName("abc"+suffix))
+	require.NoError(t, unix.Bind(bound, &unix.SockaddrUnix{Name: passing}))
+	stale := filepath.Join(folder, "def"+suffix)
+	other, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.Bind(other, &unix.SockaddrUnix{Name: stale}))
+	require.NoError(t, unix.Close(other))
+
+	assert.Empty(t, List([]string{folder}))
+	assert.FileExists(t, passing)
+	assert.NoFileExists(t, stale, "the control: a stale one is removed")
+}

@@ -64,7 +64,7 @@ func newID() string {
 // bind makes the socket under a passing name and renames it once it listens and belongs to the mount's owner, so that
 // nobody who looks for stale sockets meets one that does not answer yet.
 func (s *Server) bind(owner uint32) (*net.UnixListener, error) {
-	passing := "." + s.name
+	passing := passingName(s.name)
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: inFolder(s.folder, passing), Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -85,6 +85,9 @@ func (s *Server) bind(owner uint32) (*net.UnixListener, error) {
 	}
 	return listener, nil
 }
+
+// passingName is the name of a socket while it is being made.
+func passingName(name string) string { return "." + name }
 
 // inFolder names a file in an open folder by a path that is short whatever the folder's is.
 func inFolder(folder *os.File, name string) string {
