@@ -91,6 +91,9 @@ func (s *runServer) start(options json.RawMessage, mountpoint string) (sandbox.S
 // Done is closed when the filesystem has ended.
 func (s *runServer) Done() <-chan struct{} { return s.daemon.Ended() }
 
+// Harden takes from this process what it does not need any more.
+func (s *runServer) Harden() { s.daemon.Harden(true) }
+
 // Shutdown ends and wipes the filesystem.
 func (s *runServer) Shutdown() (string, error) {
 	status := s.daemon.Status()

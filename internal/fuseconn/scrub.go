@@ -7,11 +7,16 @@ import "golang.org/x/sys/unix"
 // with contents in them, on the thread's signal stack, where they would stay.
 // The Go runtime still preempts the thread at function calls; it only loses the
 // signal (SIGURG) by which it interrupts long loops, of which a reader has none.
+// The signal by which a process changes something on all its threads gets
+// through: one of them that blocked it would stop all. It is sent when the
+// daemon is hardened, before there are any contents.
 func blockSignals() {
+	const allThreads = 33 // SIGSETXID of the C library; package syscall uses the same
 	var all unix.Sigset_t
 	for i := range all.Val {
 		all.Val[i] = ^uint64(0)
 	}
+	all.Val[0] &^= 1 << (allThreads - 1)
 	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil)
 }
 

@@ -77,6 +77,8 @@ func (d *daemon) prepare(initWords, args []string) (err error) {
 	}
 	letGo(d.spec.Inherited, 0, 1)
 	_ = os.Chdir("/")
+	d.server.Harden()
+	d.init.link.send(message{Kind: kindSpec, Spec: d.spec})
 	return nil
 }
 
@@ -86,7 +88,7 @@ func (d *daemon) prepare(initWords, args []string) (err error) {
 // with a parent there, I would keep the job from being orphaned when the shell dies, and the kernel would not end it
 // if it is stopped (setpgid(2), exit(3)).
 func (d *daemon) startInit(words, args []string) (err error) {
-	d.init, err = startInit(d.spec, words, args)
+	d.init, err = startInit(words, args)
 	_, _ = unix.Setsid()
 	drain(d.signals)
 	return err
@@ -223,8 +225,8 @@ type initProcess struct {
 	state *os.ProcessState // valid once ended is closed
 }
 
-// startInit starts I in a pid and a mount namespace of its own, in D's process group.
-func startInit(s *spec, words, args []string) (*initProcess, error) {
+// startInit starts I in a pid and a mount namespace of its own, in D's process group. It waits for its spec.
+func startInit(words, args []string) (*initProcess, error) {
 	p := &initProcess{ended: make(chan struct{})}
 	started := make(chan error)
 	go func() {
@@ -246,7 +248,6 @@ func startInit(s *spec, words, args []string) (*initProcess, error) {
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("pid namespace: %w", err)
 	}
-	p.link.send(message{Kind: kindSpec, Spec: s})
 	p.messages = p.link.messages()
 	return p, nil
 }

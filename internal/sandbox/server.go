@@ -12,6 +12,9 @@ import (
 type Server interface {
 	// Done is closed when the filesystem has ended by itself: unmounted, aborted.
 	Done() <-chan struct{}
+	// Harden is called once, before the command starts: from now on D starts nothing, opens nothing and mounts
+	// nothing. It reads and writes its links, signals F and I, and waits for I.
+	Harden()
 	// Shutdown ends the filesystem, whoever uses it, and returns once everything is wiped, with one line on how it
 	// went. An error says that the wipe is not certain.
 	Shutdown() (report string, err error)
