@@ -46,11 +46,11 @@ func (f *FS) setAttr(c caller, in *fuse.SetAttrIn, out *fuse.AttrOut) error {
 	}
 	now := f.now()
 	if in.Valid&fuse.FATTR_SIZE != 0 {
-		if err := f.resize(in.NodeId, in.Size, now); err != nil {
+		if err := f.resize(in, now); err != nil {
 			return err
 		}
 	}
-	if err := f.applyOwner(ino, in); err != nil {
+	if err := f.applyOwner(c, ino, in); err != nil {
 		return err
 	}
 	ino.mu.Lock()
@@ -58,13 +58,28 @@ func (f *FS) setAttr(c caller, in *fuse.SetAttrIn, out *fuse.AttrOut) error {
 		ino.mode = ino.mode&syscall.S_IFMT | mode
 	}
 	if in.Valid&fuse.FATTR_KILL_SUIDGID != 0 {
-		ino.killPrivLocked()
+		ino.killPrivLocked(c)
 	}
 	ino.setTimesLocked(in, now)
-	ino.ctime = now
+	if !onlyResizes(in) {
+		ino.ctime = now
+	}
 	ino.mu.Unlock()
 	ino.giveAttr(out)
 	return nil
+}
+
+// onlyResizes says whether a request is about the size alone, which decides by
+// itself about ctime. A chown(2) to -1 and -1 is about nothing and changes ctime.
+func onlyResizes(in *fuse.SetAttrIn) bool {
+	const others = fuse.FATTR_MODE | fuse.FATTR_UID | fuse.FATTR_GID | fuse.FATTR_ATIME | fuse.FATTR_MTIME
+	return in.Valid&fuse.FATTR_SIZE != 0 && in.Valid&others == 0
+}
+
+// isChown says whether a request is a chown(2). The one that changes neither id
+// comes as a request for nothing at all; it clears the set-id bits as well.
+func isChown(in *fuse.SetAttrIn) bool {
+	return in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID) != 0 || in.Valid&^fuse.FATTR_FH == 0
 }
 
 // decideMode asks the policy about a chmod and returns the bits to store.
@@ -98,8 +113,8 @@ func (f *FS) decideOwner(c caller, ino *inode, in *fuse.SetAttrIn) error {
 
 // applyOwner carries out a chown that was allowed; what the inode costs moves
 // to the new owner's share, or EDQUOT.
-func (f *FS) applyOwner(ino *inode, in *fuse.SetAttrIn) error {
-	if in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID) == 0 {
+func (f *FS) applyOwner(c caller, ino *inode, in *fuse.SetAttrIn) error {
+	if !isChown(in) {
 		return nil
 	}
 	ino.mu.Lock()
@@ -114,7 +129,7 @@ func (f *FS) applyOwner(ino *inode, in *fuse.SetAttrIn) error {
 		ino.gid = in.Gid
 	}
 	if !ino.isDir() {
-		ino.killPrivLocked()
+		ino.killPrivLocked(c)
 	}
 	return nil
 }
@@ -151,30 +166,39 @@ func (f *FS) recharge(ino *inode, uid uint32) error {
 	return err
 }
 
-// resize sets the length of a regular file.
-func (f *FS) resize(nodeid, size uint64, now int64) error {
-	ino, err := f.regular(nodeid)
+// resize sets the length of a regular file. Times change as on tmpfs: always by
+// ftruncate(2) and open(2) with O_TRUNC; by truncate(2) only if the length
+// changes or the file has pages (shmem_truncate_range). The kernel does not
+// tell the latter two apart: to cut an empty file to nothing counts as O_TRUNC.
+func (f *FS) resize(in *fuse.SetAttrIn, now int64) error {
+	ino, err := f.regular(in.NodeId)
 	if err != nil {
 		return err
 	}
-	if size > maxOffset {
+	if in.Size > maxOffset {
 		return syscall.EFBIG
 	}
-	if err := ino.blob.Truncate(int64(size)); err != nil {
+	size := int64(in.Size)
+	byPath := in.Valid&fuse.FATTR_FH == 0
+	same := ino.blob.Size() == size && ino.blob.Allocated() == 0
+	if err := ino.blob.Truncate(size); err != nil {
 		return err
 	}
-	ino.touch(now)
+	if !(byPath && same && size > 0) {
+		ino.touch(now)
+	}
 	return nil
 }
 
 // killPrivLocked clears set-user-ID, and set-group-ID where the group may
-// execute, as a change by an unprivileged process must (inode(7); the kernel
-// leaves it to us under FUSE_HANDLE_KILLPRIV_V2).
+// execute or the caller is not of it, as a change by an unprivileged process
+// must (inode(7); the kernel leaves it to us under FUSE_HANDLE_KILLPRIV_V2). Of
+// the caller's groups only the first is known.
 //
 // Preconditions: ino.mu is held.
-func (ino *inode) killPrivLocked() {
+func (ino *inode) killPrivLocked(c caller) {
 	ino.mode &^= syscall.S_ISUID
-	if ino.mode&syscall.S_IXGRP != 0 {
+	if ino.mode&syscall.S_IXGRP != 0 || c.uid != 0 && c.gid != ino.gid {
 		ino.mode &^= syscall.S_ISGID
 	}
 }
@@ -191,9 +215,9 @@ func (ino *inode) setTimesLocked(in *fuse.SetAttrIn, now int64) {
 	}
 }
 
-func requestedTime(isNow bool, sec uint64, nsec uint32, now int64) int64 {
+func requestedTime(isNow bool, sec uint64, nsec uint32, now int64) stamp {
 	if isNow {
-		return now
+		return stampOf(now)
 	}
-	return int64(sec)*1e9 + int64(nsec)
+	return stamp{int64(sec), nsec}
 }

@@ -152,21 +152,20 @@ func requestedName(e *dentry) string {
 	return e.name
 }
 
-// hangLocked adds e to its directory, links its inode there and stamps both.
+// hangLocked adds e to its directory, links its fresh inode there and stamps
+// the directory with the time of birth.
 //
 // Preconditions: e.dir.dir.mu is held; e's names are free.
 func (f *FS) hangLocked(e *dentry) {
-	now := f.now()
 	e.dir.dir.addLocked(e)
 	ino := e.ino
 	ino.mu.Lock()
 	ino.hangLocked(e)
-	ino.ctime = now
 	if !ino.isDir() {
 		ino.nlink++
 	}
 	ino.mu.Unlock()
-	f.stampParent(e.dir, now, ino.isDir(), 1)
+	f.stampParent(e.dir, ino.btime, ino.isDir(), 1)
 }
 
 // stampParent marks a directory as changed and counts a subdirectory that came

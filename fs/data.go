@@ -59,10 +59,7 @@ func (f *FS) ReadInto(in *fuse.ReadIn, dst []byte) (int, fuse.Status) {
 	if err != nil {
 		return 0, toStatus(err)
 	}
-	now := f.now()
-	ino.mu.Lock()
-	ino.atime = now
-	ino.mu.Unlock()
+	f.accessed(ino, in.Flags)
 	return n, fuse.OK
 }
 
@@ -94,7 +91,7 @@ func (f *FS) write(in *fuse.WriteIn, data []byte) (int, error) {
 	ino.mu.Lock()
 	ino.touchLocked(now)
 	if in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0 {
-		ino.killPrivLocked()
+		ino.killPrivLocked(callerOf(&in.InHeader))
 	}
 	ino.mu.Unlock()
 	return n, nil
@@ -135,9 +132,21 @@ func (f *FS) fallocate(in *fuse.FallocateIn) error {
 		return syscall.EOPNOTSUPP
 	}
 	if err == nil {
-		ino.touch(f.now())
+		f.modified(ino, callerOf(&in.InHeader))
 	}
 	return err
+}
+
+// modified marks the contents as changed by c. The kernel does not say for
+// every operation whether c may keep set-id bits, so that root alone does.
+func (f *FS) modified(ino *inode, c caller) {
+	now := f.now()
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	ino.touchLocked(now)
+	if c.uid != 0 {
+		ino.killPrivLocked(c)
+	}
 }
 
 // Lseek answers SEEK_DATA and SEEK_HOLE (lseek(2)): ENXIO at or beyond the end.

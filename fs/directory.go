@@ -8,8 +8,8 @@ import (
 	"safetmp/memstore"
 )
 
-// direntSize is what one entry adds to a directory's st_size, the figure tmpfs
-// uses (BOGO_DIRENT_SIZE in mm/shmem.c).
+// direntSize is what one entry, "." and ".." included, adds to a directory's
+// st_size, the figure tmpfs uses (BOGO_DIRENT_SIZE in mm/shmem.c).
 const direntSize = 20
 
 // Offsets 1 and 2 of a directory stream are "." and "..".
@@ -174,7 +174,7 @@ func (d *directory) compactLocked() {
 }
 
 // size is st_size of the directory.
-func (d *directory) size() uint64 { return uint64(d.live.Load()) * direntSize }
+func (d *directory) size() uint64 { return uint64(2+d.live.Load()) * direntSize }
 
 // snapshot lists the entries.
 func (d *directory) snapshot() []*dentry {

@@ -31,7 +31,8 @@ type inode struct {
 	lookups  uint64 // references the kernel holds (lookup count)
 	gone     bool   // given back to the store
 
-	atime, mtime, ctime int64 // nanoseconds
+	atime, mtime stamp
+	ctime        int64 // nanoseconds
 
 	xattrs map[string][]byte
 
@@ -46,7 +47,7 @@ type inode struct {
 // store must have been reserved.
 func (f *FS) newInode(id uint64, mode, uid, gid uint32) *inode {
 	now := f.now()
-	ino := &inode{id: id, btime: now, mode: mode, uid: uid, gid: gid, atime: now, mtime: now, ctime: now}
+	ino := &inode{id: id, btime: now, mode: mode, uid: uid, gid: gid, atime: stampOf(now), mtime: stampOf(now), ctime: now}
 	ino.mu.setRank(rankInode)
 	return ino
 }
@@ -65,9 +66,9 @@ func (ino *inode) attrLocked(a *fuse.Attr) {
 		Owner:   fuse.Owner{Uid: ino.uid, Gid: ino.gid},
 		Blksize: memstore.PageSize,
 	}
-	setTime(&a.Atime, &a.Atimensec, ino.atime)
-	setTime(&a.Mtime, &a.Mtimensec, ino.mtime)
-	setTime(&a.Ctime, &a.Ctimensec, ino.ctime)
+	ino.atime.put(&a.Atime, &a.Atimensec)
+	ino.mtime.put(&a.Mtime, &a.Mtimensec)
+	stampOf(ino.ctime).put(&a.Ctime, &a.Ctimensec)
 	switch {
 	case ino.blob != nil:
 		a.Size = uint64(ino.blob.Size())
@@ -79,22 +80,11 @@ func (ino *inode) attrLocked(a *fuse.Attr) {
 	}
 }
 
-// setTime splits nanoseconds into the seconds and the remainder that the
-// protocol carries; times before the epoch have a negative second and a
-// positive remainder.
-func setTime(sec *uint64, nsec *uint32, ns int64) {
-	s, n := ns/1e9, ns%1e9
-	if n < 0 {
-		s, n = s-1, n+1e9
-	}
-	*sec, *nsec = uint64(s), uint32(n)
-}
-
 // touchLocked marks the contents as changed now.
 //
 // Preconditions: ino.mu is held.
 func (ino *inode) touchLocked(now int64) {
-	ino.mtime, ino.ctime = now, now
+	ino.mtime, ino.ctime = stampOf(now), now
 }
 
 // touch marks the contents as changed now.

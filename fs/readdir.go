@@ -92,6 +92,7 @@ func (f *FS) list(in *fuse.ReadIn, add func(fuse.DirEntry, *inode) bool) error {
 	if err != nil {
 		return err
 	}
+	f.accessed(dir, in.Flags)
 	c := callerOf(&in.InHeader)
 	d := dir.dir
 	end := f.streamEnd(in, d)

@@ -26,16 +26,17 @@ func (f *FS) Statx(_ <-chan struct{}, in *fuse.StatxIn, out *fuse.StatxOut) fuse
 		Ino:     a.Ino,
 		Size:    a.Size,
 		Blocks:  a.Blocks,
-		Atime:   statxTime(ino.atime),
-		Btime:   statxTime(ino.btime),
-		Ctime:   statxTime(ino.ctime),
-		Mtime:   statxTime(ino.mtime),
+		Atime:   ino.atime.statx(),
+		Btime:   stampOf(ino.btime).statx(),
+		Ctime:   stampOf(ino.ctime).statx(),
+		Mtime:   ino.mtime.statx(),
 	}
 	out.SetTimeout(forever)
 	return fuse.OK
 }
 
-func statxTime(ns int64) (t fuse.SxTime) {
-	setTime(&t.Sec, &t.Nsec, ns)
+// statx is put for the protocol's own type.
+func (s stamp) statx() (t fuse.SxTime) {
+	s.put(&t.Sec, &t.Nsec)
 	return t
 }

@@ -29,5 +29,6 @@ func (f *FS) readlink(c caller, nodeid uint64) (string, error) {
 	if err := f.judge(c, "readlink", f.policy.Readlink(req)); err != nil {
 		return "", err
 	}
+	f.accessed(ino, 0)
 	return ino.link, nil
 }
