@@ -1,0 +1,324 @@
+package suites
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// model runs random sequences of system calls in lock step on the host's tmpfs
+// and on safetmp, and compares everything that a program can see.
+type model struct {
+	tmpfs, safetmp *side
+	owner          *actor
+	actors         []*actor // who makes the calls; owner among them
+	ops            []op     // each as often as it weighs
+	keepModes      bool     // else modes lose what they give to group and others
+	direct         bool     // tmpfs knows O_DIRECT
+	fine           bool     // tmpfs tells each change of a time from the one before
+
+	sequences, calls int64
+	failing          bool // a sequence failed and is being shrunk, however long it takes
+
+	// read holds, by id, the files that may have been read or listed since the
+	// last look at them.
+	read map[int]bool
+	// spread holds, by id, the files in which fallocate made pages.
+	spread map[int]bool
+	// vague holds, by id, the directories in which something was linked or
+	// removed since the last look: tmpfs stamps them with the ctime of that
+	// file (simple_unlink in fs/libfs.c), which may be no later than their own.
+	vague map[int]bool
+}
+
+var sequenceCount atomic.Int64
+
+// TestModel compares tmpfs and safetmp call by call.
+func TestModel(t *testing.T) {
+	t.Run("posix", func(t *testing.T) {
+		m := newModel(t, []int{root}, "profile=posix", "mode=755")
+		m.keepModes = true
+		m.ops = weigh(allOps())
+		m.run(t, spend(22*time.Second, 10*time.Minute))
+	})
+	t.Run("posix shared by three users", func(t *testing.T) {
+		m := newModel(t, []int{root, alice, bob}, "profile=posix", "shared", "mode=1777", "user_size=100%", "user_inodes=1m")
+		m.keepModes = true
+		m.ops = weigh(allOps())
+		m.run(t, spend(18*time.Second, 10*time.Minute))
+	})
+	t.Run("tmpdir below a directory", func(t *testing.T) {
+		m := newModel(t, []int{alice}, "profile=tmpdir", "uid=1000", "gid=1000", "mode=700")
+		m.tmpfs.umask = 0o077
+		m.ops = weigh(without(allOps(), "symlink"))
+		m.run(t, spend(15*time.Second, 10*time.Minute))
+	})
+}
+
+// newModel mounts both sides. The first user owns them.
+func newModel(t *testing.T, uids []int, words ...string) *model {
+	t.Helper()
+	bound := spend(2*time.Minute, 15*time.Minute)
+	subject := mountChecked(t, bound, append(words, "size=256m", "nr_inodes=1m")...)
+	oracle := mountTmpfs(t, fmt.Sprintf("size=256m,nr_inodes=1m,mode=1777,uid=%d,gid=%d", uids[0], uids[0]))
+	m := &model{tmpfs: &side{name: "tmpfs", oracle: true}, safetmp: &side{name: "safetmp"}}
+	for _, uid := range uids {
+		a, err := newActor(uid)
+		require.NoError(t, err)
+		t.Cleanup(a.dismiss)
+		m.actors = append(m.actors, a)
+	}
+	m.owner = m.actors[0]
+	m.safetmp.home, m.tmpfs.home = subject.dir+"/home", oracle+"/home"
+	m.owner.do(func() {
+		for _, s := range m.sides() {
+			assert.NoError(t, os.Mkdir(s.home, 0o755))
+		}
+	})
+	require.False(t, t.Failed())
+	m.probe(t, oracle)
+	t.Cleanup(func() { subject.check(t) })
+	return m
+}
+
+func (m *model) sides() []*side { return []*side{m.tmpfs, m.safetmp} }
+
+// probe finds out what this kernel's tmpfs can be asked for.
+func (m *model) probe(t *testing.T, dir string) {
+	t.Helper()
+	fd, err := unix.Open(dir+"/probe", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC|unix.O_DIRECT, 0o600)
+	m.direct = err == nil
+	if !m.direct {
+		fd, err = unix.Open(dir+"/probe", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	}
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	defer func() { require.NoError(t, unix.Unlink(dir+"/probe")) }()
+	m.fine = true
+	var before, after unix.Stat_t
+	for range 50 {
+		require.NoError(t, unix.Fstat(fd, &before))
+		require.NoError(t, unix.Fchmod(fd, 0o600))
+		require.NoError(t, unix.Fstat(fd, &after))
+		m.fine = m.fine && before.Ctim != after.Ctim
+	}
+	if !m.fine {
+		t.Log("this kernel's tmpfs has coarse times: that a time did not change is not compared")
+	}
+}
+
+// run runs sequences for d.
+func (m *model) run(t *testing.T, d time.Duration) {
+	t.Helper()
+	setFlag(t, "rapid.checks", "500")
+	setFlag(t, "rapid.nofailfile", "true")
+	setFlag(t, "rapid.shrinktime", "20s")
+	before := map[*side]use{}
+	for _, s := range m.sides() {
+		m.owner.do(func() { before[s], _ = useOf(s.home) })
+	}
+	deadline := time.Now().Add(d)
+	for time.Now().Before(deadline) {
+		rapid.Check(t, func(rt *rapid.T) {
+			if m.failing || time.Now().Before(deadline) {
+				m.sequence(rt)
+			}
+		})
+	}
+	t.Logf("%d sequences, %d calls, differences met: %v", m.sequences, m.calls, occurrences("model"))
+	require.Greater(t, m.sequences, int64(100), "sequences")
+	for _, s := range m.sides() {
+		m.owner.do(func() { settlesTo(t, s.home, before[s]) })
+	}
+}
+
+func setFlag(t *testing.T, name, value string) {
+	t.Helper()
+	require.NoError(t, flag.Set(name, value))
+}
+
+// sequence is one sequence, from two empty directories to two equal trees.
+func (m *model) sequence(t *rapid.T) {
+	m.sequences++
+	m.read, m.spread, m.vague = map[int]bool{}, map[int]bool{}, map[int]bool{}
+	number := sequenceCount.Add(1)
+	for _, s := range m.sides() {
+		m.owner.do(func() { assert.NoError(t, s.begin(number), s.name) })
+	}
+	defer func() {
+		m.failing = m.failing || t.Failed()
+		for _, s := range m.sides() {
+			m.owner.do(func() { assert.NoError(t, s.end(), s.name) })
+		}
+	}()
+	if t.Failed() {
+		t.FailNow()
+	}
+	if len(m.actors) > 1 {
+		m.openHome(t)
+	}
+	t.Repeat(map[string]func(*rapid.T){"call": m.step})
+	m.compareTrees(t)
+}
+
+// openHome lets every user work in the directory of the sequence.
+func (m *model) openHome(t *rapid.T) {
+	mode := rapid.SampledFrom([]uint32{0o777, 0o1777, 0o2777, 0o3777, 0o755}).Draw(t, "home")
+	for _, s := range m.sides() {
+		m.owner.do(func() { assert.NoError(t, unix.Fchmod(s.fds[0], mode)) })
+	}
+}
+
+// step makes one call on both sides and compares.
+func (m *model) step(t *rapid.T) {
+	m.calls++
+	who := m.owner
+	if len(m.actors) > 1 {
+		who = rapid.SampledFrom(m.actors).Draw(t, "who")
+	}
+	o := rapid.SampledFrom(m.ops).Draw(t, "op")
+	c := o.draw(t, m)
+	var got [2]string
+	who.do(func() {
+		for i, s := range m.sides() {
+			unix.Umask(s.umask)
+			got[i] = c.do(s)
+		}
+	})
+	t.Logf("%d %s(%s) = %s", who.uid, o.name, c.text, got[0])
+	if got[0] != got[1] {
+		t.Fatalf("%s(%s) as %d:\n  tmpfs   %s\n  safetmp %s", o.name, c.text, who.uid, got[0], got[1])
+	}
+	for _, slot := range c.reads {
+		m.noteRead(slot)
+	}
+	m.noteVague(c)
+	if rapid.IntRange(0, 7).Draw(t, "look") > 0 {
+		m.compareLooks(t, c)
+	}
+}
+
+// noteRead remembers that the file in a slot may have been read.
+func (m *model) noteRead(slot int) {
+	var st unix.Stat_t
+	if unix.Fstat(m.tmpfs.fds[slot], &st) == nil {
+		m.read[m.tmpfs.id(st.Ino)] = true
+		m.notePeer(slot)
+	}
+}
+
+// noteVague remembers the directories that a call may have stamped vaguely.
+func (m *model) noteVague(c call) {
+	if !c.vague {
+		return
+	}
+	for _, p := range c.places {
+		up, _ := parent(p)
+		m.owner.do(func() {
+			var st unix.Stat_t
+			if unix.Fstatat(m.tmpfs.dir(up), up.path, &st, 0) == nil {
+				m.vague[m.tmpfs.id(st.Ino)] = true
+			}
+			if unix.Fstatat(m.safetmp.dir(up), up.path, &st, 0) == nil {
+				m.safetmp.id(st.Ino)
+			}
+		})
+	}
+}
+
+// notePeer gives the file in a slot its id on the other side as well.
+func (m *model) notePeer(slot int) {
+	var st unix.Stat_t
+	if unix.Fstat(m.safetmp.fds[slot], &st) == nil {
+		m.safetmp.id(st.Ino)
+	}
+}
+
+// compareLooks looks at what a call was about, and at what holds it.
+func (m *model) compareLooks(t *rapid.T, c call) {
+	for _, p := range c.places {
+		m.compareLook(t, p.String(), func(s *side) look { return s.lookAt(p) },
+			func(s *side) error { return touch(s.dir(p), p.path, unix.AT_SYMLINK_NOFOLLOW) })
+		if up, ok := parent(p); ok {
+			m.compareLook(t, up.String(), func(s *side) look { return s.lookAt(up) },
+				func(s *side) error { return touch(s.dir(up), up.path, unix.AT_SYMLINK_NOFOLLOW) })
+		}
+	}
+	for _, slot := range c.slots {
+		m.compareLook(t, fmt.Sprintf("slot %d", slot), func(s *side) look { return s.lookAtSlot(slot) },
+			func(s *side) error { return touch(s.fds[slot], "", unix.AT_EMPTY_PATH) })
+	}
+}
+
+// parent is the directory that the last part of a place is in.
+func parent(p place) (place, bool) {
+	path := strings.TrimRight(p.path, "/")
+	if path == "" {
+		return place{}, false
+	}
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		return place{p.slot, path[:i+1]}, true
+	}
+	return place{p.slot, "."}, true
+}
+
+// touch sets the atime of a file to the present.
+func touch(dir int, path string, flags int) error {
+	return unix.UtimesNanoAt(dir, path, []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_OMIT}}, flags)
+}
+
+// compareLook looks at one file on both sides. After a tolerated difference of
+// atime, level makes both sides the same again.
+func (m *model) compareLook(t *rapid.T, what string, at func(*side) look, level func(*side) error) {
+	var looks [2]look
+	m.owner.do(func() { looks[0], looks[1] = at(m.tmpfs), at(m.safetmp) })
+	want, got := looks[0], looks[1]
+	if !m.sameLook(want, got) {
+		t.Fatalf("%s:\n  tmpfs   %s\n  safetmp %s", what, want.text, got.text)
+	}
+	maybeRead := m.read[want.id]
+	delete(m.read, want.id)
+	delete(m.vague, want.id)
+	if want.atime == got.atime {
+		return
+	}
+	if key := atimeDifference(want.kind); !maybeRead || want.atime != "now" || !tolerated("model", key) {
+		t.Fatalf("%s: atime, may have been read: %v\n  tmpfs   %s %s\n  safetmp %s %s", what, maybeRead,
+			want.atime, want.text, got.atime, got.text)
+	}
+	m.owner.do(func() {
+		for _, s := range m.sides() {
+			assert.NoError(t, level(s))
+			at(s)
+		}
+	})
+}
+
+func atimeDifference(kind uint32) string {
+	if kind == unix.S_IFDIR {
+		return "atime of a listing"
+	}
+	return "atime of a read"
+}
+
+// sameLook compares two looks, but for atime. Where tmpfs cannot tell two
+// changes of a time within one tick apart, safetmp may show a change that tmpfs
+// does not.
+func (m *model) sameLook(want, got look) bool {
+	if want.text == got.text {
+		return true
+	}
+	if m.fine && !m.vague[want.id] || strings.Count(want.text, "*") > strings.Count(got.text, "*") {
+		return false
+	}
+	return strings.ReplaceAll(want.text, "*", "") == strings.ReplaceAll(got.text, "*", "")
+}
