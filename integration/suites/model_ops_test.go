@@ -21,11 +21,11 @@ func (o op) String() string { return o.name }
 // call is one call with its arguments. do makes it and tells all that a program
 // learns of it; it must not say anything that differs between two runs.
 type call struct {
-	text    string
-	do      func(s *side) string
-	places  []place // what to look at afterwards
-	slots   []int   // open files to look at afterwards
-	reads   []int   // slots whose files it may have read
+	text   string
+	do     func(s *side) string
+	places []place // what to look at afterwards
+	slots  []int   // open files to look at afterwards
+	reads  []int   // slots whose files it may have read
 	vague  bool    // it may have stamped the directories of places as model.vague says
 }
 
