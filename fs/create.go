@@ -20,59 +20,70 @@ type birth struct {
 // of the policy, EEXIST, ENOSPC, EDQUOT, ENOENT in a removed directory.
 func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, rawName string, out *fuse.CreateOut) fuse.Status {
 	b := birth{op: "create", rawName: rawName, rawMode: syscall.S_IFREG | in.Mode&07777}
-	return toStatus(f.bear(callerOf(&in.InHeader), in.NodeId, b, &out.EntryOut))
+	ino, err := f.bear(callerOf(&in.InHeader), in.NodeId, b, &out.EntryOut)
+	if err == nil {
+		f.opened(ino, &out.OpenOut)
+	}
+	return toStatus(err)
 }
 
 // Mkdir makes a directory (mkdir(2)). Errors as Create.
 func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, rawName string, out *fuse.EntryOut) fuse.Status {
 	b := birth{op: "mkdir", rawName: rawName, rawMode: syscall.S_IFDIR | in.Mode&07777}
-	return toStatus(f.bear(callerOf(&in.InHeader), in.NodeId, b, out))
+	_, err := f.bear(callerOf(&in.InHeader), in.NodeId, b, out)
+	return toStatus(err)
 }
 
 // Mknod makes a regular file, a FIFO or a socket (mknod(2), bind(2)); devices
 // are refused with EPERM by every profile.
 func (f *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, rawName string, out *fuse.EntryOut) fuse.Status {
 	b := birth{op: "mknod", rawName: rawName, rawMode: in.Mode}
-	return toStatus(f.bear(callerOf(&in.InHeader), in.NodeId, b, out))
+	_, err := f.bear(callerOf(&in.InHeader), in.NodeId, b, out)
+	return toStatus(err)
 }
 
 // Symlink makes a symbolic link (symlink(2)), refused with EPERM unless the
 // policy allows the target.
 func (f *FS) Symlink(_ <-chan struct{}, h *fuse.InHeader, rawTarget, rawName string, out *fuse.EntryOut) fuse.Status {
 	b := birth{op: "symlink", rawName: rawName, rawMode: syscall.S_IFLNK | 0777, rawLink: rawTarget}
-	return toStatus(f.bear(callerOf(h), h.NodeId, b, out))
+	_, err := f.bear(callerOf(h), h.NodeId, b, out)
+	return toStatus(err)
 }
 
 // Tmpfile makes a regular file without a name (open(2) with O_TMPFILE), which
 // linkat(2) may name later.
 func (f *FS) Tmpfile(_ <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
-	return toStatus(f.tmpfile(callerOf(&in.InHeader), in.NodeId, in.Mode, &out.EntryOut))
+	ino, err := f.tmpfile(callerOf(&in.InHeader), in.NodeId, in.Mode, &out.EntryOut)
+	if err == nil {
+		f.opened(ino, &out.OpenOut)
+	}
+	return toStatus(err)
 }
 
-// bear decides on a new entry, makes it and answers with it.
-func (f *FS) bear(c caller, nodeid uint64, b birth, out *fuse.EntryOut) error {
+// bear decides on a new entry, makes it and answers with its inode, which it returns.
+func (f *FS) bear(c caller, nodeid uint64, b birth, out *fuse.EntryOut) (*inode, error) {
 	dir, err := f.directory(nodeid)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	mode, err := f.admit(c, dir, b)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	e, err := f.newEntry(c, dir, b.rawName)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	room := e.charge + bareBytes(mode, b.rawLink)
 	if err := f.reserve(c.uid, room); err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.place(c, dir, e, func() *inode { return f.conceive(c, dir, mode, b.rawLink) }); err != nil {
 		f.unreserve(c.uid, room)
-		return err
+		return nil, err
 	}
 	f.giveEntry(dir, e.ino, out)
-	return nil
+	return e.ino, nil
 }
 
 // admit asks the policy about a new entry and returns the mode to store.
@@ -204,20 +215,20 @@ func (f *FS) conceive(c caller, dir *inode, mode uint32, link string) *inode {
 	return ino
 }
 
-func (f *FS) tmpfile(c caller, nodeid uint64, rawMode uint32, out *fuse.EntryOut) error {
+func (f *FS) tmpfile(c caller, nodeid uint64, rawMode uint32, out *fuse.EntryOut) (*inode, error) {
 	dir, err := f.directory(nodeid)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	mode, err := f.admit(c, dir, birth{op: "tmpfile", rawMode: syscall.S_IFREG | rawMode&07777})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.reserve(c.uid, bareBytes(mode, "")); err != nil {
-		return err
+		return nil, err
 	}
 	ino := f.conceive(c, dir, mode, "")
 	f.orphans.Add(1)
 	f.giveEntry(dir, ino, out)
-	return nil
+	return ino, nil
 }

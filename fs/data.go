@@ -10,10 +10,6 @@ import (
 // maxOffset is the largest size of a file, in bytes (MAX_LFS_FILESIZE).
 const maxOffset = math.MaxInt64
 
-// Open answers ENOSYS: the kernel then opens files by itself, without a round
-// trip, and an inode stays for as long as the kernel references it.
-func (f *FS) Open(<-chan struct{}, *fuse.OpenIn, *fuse.OpenOut) fuse.Status { return fuse.ENOSYS }
-
 // Flush answers ENOSYS: close(2) has nothing to wait for.
 func (f *FS) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.ENOSYS }
 
@@ -59,6 +55,9 @@ func (f *FS) ReadInto(in *fuse.ReadIn, dst []byte) (int, fuse.Status) {
 	if err != nil {
 		return 0, toStatus(err)
 	}
+	if in.ReadFlags&fuse.READ_LOCKOWNER == 0 { // the kernel reads pages for nobody in particular
+		f.passedPageCache(ino)
+	}
 	f.accessed(ino, in.Flags)
 	return n, fuse.OK
 }
@@ -86,6 +85,9 @@ func (f *FS) write(in *fuse.WriteIn, data []byte) (int, error) {
 	})
 	if err != nil {
 		return 0, err
+	}
+	if in.WriteFlags&fuse.WRITE_CACHE != 0 {
+		f.passedPageCache(ino)
 	}
 	now := f.now()
 	ino.mu.Lock()

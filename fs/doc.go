@@ -51,7 +51,8 @@
 // # Kernel behaviour
 //
 // OPEN and FLUSH answer ENOSYS, so the kernel opens files without asking and
-// an inode lives for as long as its lookup count is positive. In a naming root
+// an inode lives for as long as its lookup count is positive. Options.AnswerOpens
+// and BypassPageCache have OPEN and RELEASE answered instead. In a naming root
 // of a shared mount every entry timeout is zero, hence every path walk asks
 // again with the caller's credentials; everywhere else entries, attributes and
 // negative entries are cached without limit, since only this kernel changes

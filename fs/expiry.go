@@ -2,15 +2,17 @@ package fs
 
 import "sync"
 
-// expiryBacklog bounds the names that wait to be expired; beyond it the oldest
+// expiryBacklog bounds what waits to be expired; beyond it the oldest
 // are given up, which delays a wipe until the kernel shrinks its dentry cache.
 const expiryBacklog = 1 << 16
 
-// Expired is a directory entry that no longer means what the kernel may have
-// cached for it.
+// Expired is what the kernel is to drop from its caches: the entry Name of the
+// directory Parent, which no longer means what it did, or, with Pages set, all
+// pages of the file Pages.
 type Expired struct {
 	Parent uint64 // nodeid
 	Name   string
+	Pages  uint64 // nodeid
 }
 
 // expiry queues names for the kernel to drop from its dentry cache. An entry of
@@ -35,14 +37,18 @@ func (x *expiry) init() {
 func (x *expiry) close() { close(x.done) }
 
 // expire tells the kernel, soon, that a name is no longer what it was.
-func (f *FS) expire(dir *inode, name string) {
-	x := &f.expiry
+func (f *FS) expire(dir *inode, name string) { f.expiry.add(Expired{Parent: dir.id, Name: name}) }
+
+// expirePages tells the kernel, soon, to drop the pages it caches of a file.
+func (f *FS) expirePages(ino *inode) { f.expiry.add(Expired{Pages: ino.id}) }
+
+func (x *expiry) add(e Expired) {
 	x.mu.Lock()
 	if len(x.queue) == expiryBacklog {
 		x.queue = x.queue[1:]
 		x.dropped++
 	}
-	x.queue = append(x.queue, Expired{Parent: dir.id, Name: name})
+	x.queue = append(x.queue, e)
 	x.mu.Unlock()
 	select {
 	case x.wake <- struct{}{}:
@@ -50,7 +56,7 @@ func (f *FS) expire(dir *inode, name string) {
 	}
 }
 
-// NextExpired waits for names to expire and returns them, or nil once the
+// NextExpired waits for what the kernel is to drop and returns it, or nil once the
 // filesystem is closed or stop is.
 func (f *FS) NextExpired(stop <-chan struct{}) []Expired {
 	x := &f.expiry

@@ -38,6 +38,11 @@ type Options struct {
 	// Refusal.Command. Nil leaves both empty.
 	Command func(pid uint32) string
 
+	// AnswerOpens makes the kernel tell of every open and last close of a
+	// regular file, which costs a round trip each. Without it the kernel
+	// opens files by itself.
+	AnswerOpens bool
+
 	// Session maps a process to its POSIX session; it is called only with
 	// the session scope. Nil means getsid(2).
 	Session func(pid uint32) int32
@@ -72,6 +77,11 @@ type FS struct {
 	// before the first request.
 	expireAll func()
 
+	// answerOpens and openFlags, the FOPEN_ flags of every opened file, are
+	// set before the first request.
+	answerOpens bool
+	openFlags   uint32
+
 	// orphans counts inodes without a link that the kernel still holds.
 	orphans atomic.Int64
 
@@ -100,6 +110,8 @@ func New(o Options) (*FS, error) {
 		policy:        o.Policy,
 		store:         o.Store,
 		started:       o.Now(),
+		answerOpens:   o.AnswerOpens,
+		openFlags:     fuse.FOPEN_KEEP_CACHE, // only this kernel changes contents
 	}
 	f.renameMu.setRank(rankRename)
 	f.expiry.init()

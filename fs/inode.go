@@ -30,6 +30,8 @@ type inode struct {
 	nlink    uint32
 	lookups  uint64 // references the kernel holds (lookup count)
 	gone     bool   // given back to the store
+	paged    bool   // the page cache may hold contents although it is bypassed
+	opens    uint32 // descriptors, if opens are answered
 
 	atime, mtime stamp
 	ctime        int64 // nanoseconds

@@ -106,13 +106,13 @@ func TestUnlinkExpiresTheNameTheKernelMayHaveCached(t *testing.T) {
 		assigned := k.assigned(k.must(k.create(alice, root, "foo")))
 		k.must(k.lookup(alice, root, assigned))
 		require.Zero(t, k.unlink(alice, root, "foo"))
-		assert.Equal(t, []Expired{{root, assigned}}, k.f.NextExpired(nil))
+		assert.Equal(t, []Expired{{Parent: root, Name: assigned}}, k.f.NextExpired(nil))
 	})
 	t.Run("by assigned name", func(t *testing.T) {
 		k := newKernel(t, "tmpdir")
 		assigned := k.assigned(k.must(k.create(alice, root, "foo")))
 		require.Zero(t, k.unlink(alice, root, assigned))
-		assert.Equal(t, []Expired{{root, "foo"}}, k.f.NextExpired(nil))
+		assert.Equal(t, []Expired{{Parent: root, Name: "foo"}}, k.f.NextExpired(nil))
 	})
 	t.Run("replaced by a rename", func(t *testing.T) {
 		k := newKernel(t, "tmpdir")
@@ -120,13 +120,13 @@ func TestUnlinkExpiresTheNameTheKernelMayHaveCached(t *testing.T) {
 		k.must(k.lookup(alice, root, assigned))
 		k.must(k.create(alice, root, "new"))
 		require.Zero(t, k.rename(alice, root, "new", root, "foo", 0))
-		assert.Equal(t, []Expired{{root, assigned}}, k.f.NextExpired(nil))
+		assert.Equal(t, []Expired{{Parent: root, Name: assigned}}, k.f.NextExpired(nil))
 	})
 	t.Run("old alias after a rename by the assigned name", func(t *testing.T) {
 		k := newKernel(t, "tmpdir")
 		assigned := k.assigned(k.must(k.create(alice, root, "foo")))
 		require.Zero(t, k.rename(alice, root, assigned, root, "bar", 0))
-		assert.Equal(t, []Expired{{root, "foo"}}, k.f.NextExpired(nil))
+		assert.Equal(t, []Expired{{Parent: root, Name: "foo"}}, k.f.NextExpired(nil))
 	})
 	t.Run("nothing more once stopped", func(t *testing.T) {
 		assert.Nil(t, newKernel(t, "tmpdir").f.NextExpired(stop))

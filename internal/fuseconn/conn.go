@@ -28,6 +28,8 @@ type Conn struct {
 	log     *slog.Logger
 	readers []*reader
 
+	directMmap bool // set by Init
+
 	stopping atomic.Bool
 	ended    chan struct{} // closed once every reader has left
 	quit     chan struct{} // closed by Stop
@@ -79,6 +81,10 @@ func (c *Conn) Serve() {
 		close(c.ended)
 	}()
 }
+
+// DirectMmap says whether files that bypass the page cache can be mapped shared
+// (Linux 6.6). Preconditions: Init has returned.
+func (c *Conn) DirectMmap() bool { return c.directMmap }
 
 // Done is closed once the kernel has ended the connection: unmounted and the
 // last file closed, or aborted.

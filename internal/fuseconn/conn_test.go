@@ -258,4 +258,8 @@ func TestNotifications(t *testing.T) {
 	h, body = reply(t, kernel)
 	assert.EqualValues(t, notifyInvalEntry, h.Status)
 	assert.Equal(t, append(words(42, 0, 4, 0), "name\x00"...), body)
+	c.write(invalPages(42))
+	h, body = reply(t, kernel)
+	assert.EqualValues(t, notifyInvalInode, h.Status)
+	assert.Equal(t, words(42, 0, 0, 0, 0, 0), body, "from the start to the end")
 }

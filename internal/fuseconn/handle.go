@@ -31,7 +31,7 @@ var handlers = [opcodes]handler{
 	opRead:        read,
 	opWrite:       write,
 	opStatfs:      statfs,
-	opRelease:     nothing,
+	opRelease:     simple((*fs.FS).Release),
 	opReleasedir:  releasedir,
 	opDestroy:     nothing,
 	opFsync:       simple((*fs.FS).Fsync),

@@ -28,11 +28,13 @@ const (
 //   - READDIRPLUS_AUTO: attributes come with a listing when they are used.
 //   - EXPLICIT_INVAL_DATA: the page cache stays valid when mtime changes, as
 //     nobody but this kernel writes.
+//   - DIRECT_IO_ALLOW_MMAP (Linux 6.6): files that bypass the page cache can be
+//     mapped shared all the same.
 //   - no POSIX_LOCKS, FLOCK_LOCKS: the kernel keeps locks by itself.
 //   - no CACHE_SYMLINKS: a target is judged again each time it is read.
 const wanted = fuse.CAP_ASYNC_READ | fuse.CAP_BIG_WRITES | fuse.CAP_READDIRPLUS | fuse.CAP_READDIRPLUS_AUTO |
 	fuse.CAP_NO_OPEN_SUPPORT | fuse.CAP_PARALLEL_DIROPS | fuse.CAP_MAX_PAGES | fuse.CAP_HANDLE_KILLPRIV_V2 |
-	fuse.CAP_EXPLICIT_INVAL_DATA | fuse.CAP_INIT_EXT
+	fuse.CAP_EXPLICIT_INVAL_DATA | fuse.CAP_INIT_EXT | fuse.CAP_DIRECT_IO_ALLOW_MMAP
 
 // ErrProtocol says that the kernel's FUSE is older than what safetmp needs.
 var ErrProtocol = errors.New("kernel too old: safetmp needs FUSE protocol 7.28 (Linux 4.20)")
@@ -57,6 +59,7 @@ func (c *Conn) Init() error {
 	}
 	reply := output[fuse.InitOut](r.out)
 	*reply = negotiate(in)
+	c.directMmap = reply.Flags2&(fuse.CAP_DIRECT_IO_ALLOW_MMAP>>32) != 0
 	c.write(finish(r.out, in.Unique, sizeOf[fuse.InitOut](), fuse.OK))
 	clear(r.in[:n])
 	return nil

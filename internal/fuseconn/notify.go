@@ -8,6 +8,7 @@ import (
 
 // Notification codes (enum fuse_notify_code in include/uapi/linux/fuse.h).
 const (
+	notifyInvalInode = 2
 	notifyInvalEntry = 3
 	notifyIncEpoch   = 8
 )
@@ -20,9 +21,9 @@ func (c *Conn) incEpoch() {
 	c.write(msg)
 }
 
-// notifyExpired tells the kernel which names to drop from its dentry cache. It
-// runs beside the requests: the kernel takes the directory's lock for it, which
-// a request that waits for us may hold.
+// notifyExpired tells the kernel which names and pages to drop from its caches.
+// It runs beside the requests: the kernel takes the directory's lock for a name,
+// which a request that waits for us may hold, and may write dirty pages first.
 func (c *Conn) notifyExpired() {
 	for {
 		batch := c.fs.NextExpired(c.quit)
@@ -30,6 +31,10 @@ func (c *Conn) notifyExpired() {
 			return
 		}
 		for _, x := range batch {
+			if x.Pages != 0 {
+				c.write(invalPages(x.Pages))
+				continue
+			}
 			c.write(invalEntry(x.Parent, x.Name))
 		}
 	}
@@ -45,5 +50,15 @@ func invalEntry(parent uint64, name string) []byte {
 		Parent: parent, NameLen: uint32(len(name)),
 	}
 	copy(msg[fixed:], name)
+	return msg
+}
+
+// invalPages is the message that drops all cached pages of an inode, and its
+// attributes; an unknown one is ENOENT, which write ignores.
+func invalPages(nodeid uint64) []byte {
+	const size = outHeaderSize + int(unsafe.Sizeof(fuse.NotifyInvalInodeOut{}))
+	msg := make([]byte, size)
+	*(*fuse.OutHeader)(unsafe.Pointer(&msg[0])) = fuse.OutHeader{Length: uint32(size), Status: notifyInvalInode}
+	*(*fuse.NotifyInvalInodeOut)(unsafe.Pointer(&msg[outHeaderSize])) = fuse.NotifyInvalInodeOut{Ino: nodeid}
 	return msg
 }
