@@ -4,19 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"safetmp/internal/launch"
 )
 
 // failure is an error that already knows its exit code. Commands return it where the table in exitcode.go cannot
-// derive the code from the error itself; it also travels as JSON from the daemon process to the one that waits for it.
-type failure struct {
-	Code    int      `json:"code"`
-	Message string   `json:"message"` // empty: exit with Code and print nothing
-	Details []string `json:"details,omitempty"`
-	Hint    string   `json:"hint,omitempty"`
-}
-
-// Error returns the message.
-func (f *failure) Error() string { return f.Message }
+// derive the code from the error itself.
+type failure = launch.Failure
 
 // hinter is implemented by errors that know what the caller may try next.
 type hinter interface{ Hint() string }
@@ -44,13 +38,13 @@ func (a *app) finish(err error) int {
 		return exitOK
 	}
 	f := failureOf(err)
-	f.print(a.stderr)
+	printFailure(a.stderr, f)
 	return f.Code
 }
 
-// print writes the error line, the details and, where there is one, the hint line. A file name in any of them may hold
+// printFailure writes the error line, the details and, where there is one, the hint line. A file name in any of them may hold
 // a newline, so each is cleaned.
-func (f *failure) print(w io.Writer) {
+func printFailure(w io.Writer, f *failure) {
 	if f.Message != "" {
 		fmt.Fprintf(w, "%s: %s\n", programName, clean(f.Message))
 	}

@@ -33,9 +33,9 @@ func (a *app) list(dir string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	files, more, err := p.client.Files(a.ctx)
+	files, more, err := p.Client.Files(a.ctx)
 	if err != nil {
-		return fmt.Errorf("ls: %s: %w", p.status.Mountpoint, err)
+		return fmt.Errorf("ls: %s: %w", p.Status.Mountpoint, err)
 	}
 	slices.SortFunc(files, func(x, y control.File) int {
 		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.Assigned, y.Assigned))

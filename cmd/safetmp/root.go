@@ -26,8 +26,9 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetHelpCommand(newHelpCommand(a))
 	root.AddCommand(
 		newRunCommand(a), newMountCommand(a), newUmountCommand(a), newStatusCommand(a), newListCommand(a),
-		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a), newDaemonCommand(a), newWatchCommand(),
+		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a),
 	)
+	root.AddCommand(newDaemonCommands(a)...)
 	root.AddCommand(newRunHelperCommands(a)...)
 	root.AddCommand(newDoctorCommands(a)...)
 	for _, cmd := range root.Commands() {

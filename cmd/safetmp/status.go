@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"safetmp/internal/control"
+	"safetmp/internal/launch"
 	"safetmp/internal/mount"
 )
 
@@ -40,9 +41,9 @@ func (a *app) statusOf(dir string, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		return writeJSON(a.stdout, p.status)
+		return writeJSON(a.stdout, p.Status)
 	}
-	return writeDetails(a.stdout, p.status)
+	return writeDetails(a.stdout, p.Status)
 }
 
 // listedStatus is a line of the list: a daemon's status, or what the kernel's table tells of a mount without one.
@@ -53,10 +54,10 @@ type listedStatus struct {
 
 // statusOfAll lists all mounts that concern the caller.
 func (a *app) statusOfAll(asJSON bool) error {
-	found := peers(a.ctx)
+	found := launch.Peers(a.ctx)
 	list := []listedStatus{}
 	for _, p := range found {
-		list = append(list, listedStatus{Status: p.status, Answering: true})
+		list = append(list, listedStatus{Status: p.Status, Answering: true})
 	}
 	silent, err := silentMounts(found)
 	if err != nil {
@@ -74,7 +75,7 @@ func (a *app) statusOfAll(asJSON bool) error {
 }
 
 // silentMounts lists the caller's mounts, for root everybody's, that no daemon answers for.
-func silentMounts(found []peer) ([]listedStatus, error) {
+func silentMounts(found []launch.Peer) ([]listedStatus, error) {
 	entries, err := mount.Entries()
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func silentMounts(found []peer) ([]listedStatus, error) {
 	var silent []listedStatus
 	for _, e := range entries {
 		mine := os.Geteuid() == 0 || int(e.OwnerUID) == os.Geteuid()
-		if mine && !slices.ContainsFunc(found, func(p peer) bool { return p.serves(e) }) {
+		if mine && !slices.ContainsFunc(found, func(p launch.Peer) bool { return p.Serves(e) }) {
 			silent = append(silent, listedStatus{Status: control.Status{
 				Mountpoint: e.Mountpoint, Device: e.Device.String(), OwnerUID: e.OwnerUID, Shared: e.Shared,
 				NoSUID: e.NoSUID, NoDev: e.NoDev, NoExec: e.NoExec, NoSymfollow: e.NoSymfollow,

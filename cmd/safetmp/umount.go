@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"safetmp/internal/control"
+	"safetmp/internal/launch"
 	"safetmp/internal/mount"
 )
 
@@ -33,14 +34,14 @@ func newUmountCommand(a *app) *cobra.Command {
 
 // umount asks the daemon to end the mount, and takes it away itself if there is none to ask.
 func (a *app) umount(dir string, force bool) error {
-	entry, p, err := a.locate(dir)
+	entry, p, err := launch.Find(a.ctx, dir)
 	if err != nil {
 		return err
 	}
 	if p == nil {
 		return takeAway(entry, force)
 	}
-	report, err := askToUnmount(a.ctx, p.client, force)
+	report, err := askToUnmount(a.ctx, p.Client, force)
 	switch {
 	case err == nil:
 		fmt.Fprintln(a.stdout, describeReport(entry.Mountpoint, report))
@@ -48,7 +49,7 @@ func (a *app) umount(dir string, force bool) error {
 	case errors.Is(err, unix.EBUSY):
 		return busyFailure(entry)
 	case answered(err) && errors.Is(err, unix.EPERM):
-		return a.unmountFor(entry, p.client, force)
+		return a.unmountFor(entry, p.Client, force)
 	case answered(err) || a.ctx.Err() != nil:
 		return fmt.Errorf("unmount: %w", err)
 	}

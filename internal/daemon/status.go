@@ -9,6 +9,17 @@ import (
 	"safetmp/policy"
 )
 
+// Device names the mount as the kernel does: "major:minor".
+func (d *Daemon) Device() string { return d.mounted.Device.String() }
+
+// Socket is the path of the control socket, empty if there is none.
+func (d *Daemon) Socket() string {
+	if d.control == nil {
+		return ""
+	}
+	return d.control.Path()
+}
+
 // Status describes the mount for control clients.
 func (d *Daemon) Status() control.Status {
 	s := control.Status{

@@ -35,6 +35,7 @@ var forbidden = []struct{ from, to, reason string }{
 	{"internal/mount", "safetmp/fs", "mounting knows nothing of what is mounted"},
 	{"internal/control", "safetmp/fs", "the socket carries plain data; internal/daemon fills it"},
 	{"internal/config", "safetmp/fs", "options are plain data"},
+	{"internal/launch", "github.com/spf13", "starting a mount knows no command line: two programs do it"},
 }
 
 // pkg is what `go list -json` tells of a package.
