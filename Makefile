@@ -8,8 +8,11 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 30s
 CMD         ?=
+BENCH       ?= full
+BASE        ?=
+MEMFS_LL    ?=
 
-.PHONY: help build run test setup check fmt fuzz soak install clean
+.PHONY: help build run test setup check fmt fuzz soak bench install clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -29,7 +32,7 @@ setup: ## install what the tests need (root), or say what is missing
 # are no pure function of the code.
 test: setup ## run everything
 	$(GO) test -race -count=1 -timeout 5m ./fs/... ./memstore/... ./policy/... \
-	  ./internal/config ./internal/control ./internal/daemon ./internal/fuseconn ./internal/mount
+	  ./internal/bench ./internal/config ./internal/control ./internal/daemon ./internal/fuseconn ./internal/mount
 	$(GO) test -count=1 -timeout 4m ./cmd/... ./internal/sandbox ./internal/house
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration/...
@@ -58,6 +61,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 	  for target in $$(grep -h -o '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -d' ' -f2); do \
 	    echo "== $$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$dir || exit 1; \
 	  done; done
+
+bench: build setup ## measure beside tmpfs and others (root), BENCH=quick|full|huge; BASE=commit compares two builds
+	@GO='$(GO)' BENCH='$(BENCH)' BASE='$(BASE)' MEMFS_LL='$(MEMFS_LL)' sh integration/bench.sh
 
 install: build ## install into PREFIX
 	install -D -m 755 bin/safetmp $(DESTDIR)$(PREFIX)/bin/safetmp

@@ -15,6 +15,10 @@ setfattr:attr:attributes from the shell
 setfacl:acl:the ACL attack
 tar:tar:archives
 unshare:util-linux:namespaces
+gocryptfs:gocryptfs:its column in the benchmark
+encfs:encfs:its column in the benchmark
+securefs:securefs:its column in the benchmark
+bwrap:bubblewrap:its figure in the benchmark
 "
 
 missing() {

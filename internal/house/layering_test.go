@@ -36,6 +36,8 @@ var forbidden = []struct{ from, to, reason string }{
 	{"internal/control", "safetmp/fs", "the socket carries plain data; internal/daemon fills it"},
 	{"internal/config", "safetmp/fs", "options are plain data"},
 	{"internal/launch", "github.com/spf13", "starting a mount knows no command line: two programs do it"},
+	{"internal/bench", "safetmp/", "what is measured is the program that is shipped, from outside"},
+	{"cmd", "safetmp/internal/bench", "the benchmark is not shipped"},
 }
 
 // pkg is what `go list -json` tells of a package.
