@@ -97,14 +97,15 @@ func Attach(opts config.Options) (*mount.Mounted, error) {
 		return nil, err
 	}
 	return mount.Mount(mount.Spec{
-		Mountpoint:  opts.Mountpoint,
-		Source:      opts.Source,
-		UID:         opts.UID,
-		GID:         opts.GID,
-		Shared:      opts.Shared,
-		NoExec:      rules.NoExecMount(),
-		NoSymfollow: rules.NoSymfollowMount() || opts.NoSymfollow,
-		MaxRead:     fuseconn.MaxWrite,
+		Mountpoint:      opts.Mountpoint,
+		Source:          opts.Source,
+		UID:             opts.UID,
+		GID:             opts.GID,
+		Shared:          opts.Shared,
+		NoExec:          rules.NoExecMount(),
+		NoSymfollow:     rules.NoSymfollowMount() || opts.NoSymfollow,
+		MustNoSymfollow: opts.NoSymfollow,
+		MaxRead:         fuseconn.MaxWrite,
 	})
 }
 

@@ -30,11 +30,16 @@ func attachByHelper(s Spec, t *target) (*os.File, error) {
 	}
 	defer t.makeWritable()()
 	dev, err := askHelper(helper, s, t)
-	if err != nil && s.NoSymfollow {
-		s.NoSymfollow = false
-		return askHelper(helper, s, t)
+	switch {
+	case err == nil || !s.NoSymfollow:
+		return dev, err
+	case s.MustNoSymfollow && strings.Contains(err.Error(), "nosymfollow"):
+		return nil, noSymfollowError(t.path, "fusermount3 does not know nosymfollow", "libfuse 3.17 does, and root needs no fusermount3")
+	case s.MustNoSymfollow:
+		return nil, err
 	}
-	return dev, err
+	s.NoSymfollow = false
+	return askHelper(helper, s, t)
 }
 
 // findHelper looks for fusermount3 in PATH and where distributions install it.
@@ -130,7 +135,9 @@ func receiveDevice(socket int, path string) (*os.File, error) {
 // EBUSY is fixed, and it is the one errno that callers must tell from the rest.
 func helperError(op, path string, err error, said string) error {
 	line, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
-	line = strings.TrimPrefix(line, helperName+": ")
+	if _, text, found := strings.Cut(line, helperName+": "); found {
+		line = text
+	}
 	e := &Error{Op: op, Path: path, Detail: line}
 	var status *exec.ExitError
 	switch {
@@ -140,6 +147,8 @@ func helperError(op, path string, err error, said string) error {
 		e.Err, e.Detail = unix.EBUSY, ""
 	case strings.Contains(line, "/dev/fuse") || strings.Contains(line, "fuse device"):
 		e.Err, e.hint = ErrNoDevice, "load the module: modprobe fuse; in a container: --device /dev/fuse"
+	case op == "unmount":
+		e.Err, e.hint = ErrNotPermitted, "only the mount's owner and root may unmount it"
 	default:
 		e.Err, e.hint = ErrNotPermitted, "fusermount3 mounts only on directories that are yours and writable"
 	}

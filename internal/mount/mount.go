@@ -16,9 +16,9 @@ type Spec struct {
 	Shared     bool   // allow_other
 	NoExec     bool
 	// NoSymfollow asks for MS_NOSYMFOLLOW. Where the kernel or the helper does not know it, the mount goes without:
-	// the filesystem itself refuses to make links.
-	NoSymfollow bool
-	MaxRead     int // bytes of one READ at most; 0: the kernel's choice
+	// the filesystem itself refuses to make links. Unless MustNoSymfollow is set: then it fails.
+	NoSymfollow, MustNoSymfollow bool
+	MaxRead                      int // bytes of one READ at most; 0: the kernel's choice
 }
 
 // Mounted is a filesystem attached to a directory and not answering yet: the caller serves Dev.
@@ -53,7 +53,7 @@ func Mount(s Spec) (*Mounted, error) {
 		return nil, err
 	}
 	m := &Mounted{Dev: dev, Covered: os.NewFile(uintptr(t.fd), t.path)}
-	if m.Entry, err = verify(t.path); err != nil {
+	if m.Entry, err = s.verify(t.path); err != nil {
 		_ = detach(t.path, unix.MNT_DETACH)
 		_ = dev.Close()
 		_ = m.Covered.Close()
@@ -63,7 +63,7 @@ func Mount(s Spec) (*Mounted, error) {
 }
 
 // verify finds the fresh mount in the kernel's table and checks the flags that are promised.
-func verify(path string) (Entry, error) {
+func (s Spec) verify(path string) (Entry, error) {
 	entries, err := Entries()
 	if err != nil {
 		return Entry{}, err
@@ -74,8 +74,15 @@ func verify(path string) (Entry, error) {
 		return Entry{}, &Error{Op: "mount", Path: path, Err: errors.New("mounted, but not in the mount table")}
 	case !e.NoSUID || !e.NoDev:
 		return Entry{}, &Error{Op: "mount", Path: path, Err: errors.New("mounted without nosuid and nodev, which are promised")}
+	case s.MustNoSymfollow && !e.NoSymfollow:
+		return Entry{}, noSymfollowError(path, "the kernel does not know nosymfollow", "Linux 5.10 does")
 	}
 	return e, nil
+}
+
+// noSymfollowError is the failure of a mount that must not follow links.
+func noSymfollowError(path, problem, hint string) error {
+	return &Error{Op: "mount", Path: path, Err: errors.New(problem), hint: hint + "; a policy that refuses symbolic links does without"}
 }
 
 // attachDirectly calls mount(2) on the held directory.
