@@ -102,6 +102,7 @@ func tryNamespaces(words []string, privileged bool) (Outcome, Inside) {
 	defer cancel()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", words...)
+	cmd.Args[0] = "safetmp"
 	cmd.Dir, cmd.Stdout, cmd.SysProcAttr = "/", &out, namespaces(privileged)
 	cmd.WaitDelay = trialBound
 	if err := cmd.Start(); err != nil {

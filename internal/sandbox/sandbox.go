@@ -89,7 +89,7 @@ func namespaceError(err error) error {
 	e := failed("starting the sandbox", err)
 	for _, refusal := range []error{unix.EPERM, unix.EACCES, unix.ENOSPC, unix.EUSERS, unix.EINVAL} {
 		if errors.Is(err, refusal) {
-			e.Message = "user namespaces are not available: " + err.Error()
+			e.Message = "user namespaces are not available: " + refusal.Error()
 			e.Advice = UserNamespaceHint("/proc/sys")
 		}
 	}
