@@ -46,5 +46,5 @@ func fileOf(e *dentry) File {
 	return file
 }
 
-// Entries counts the inodes that exist, the mount root included.
-func (f *FS) Entries() int64 { return f.store.Usage().Inodes }
+// Entries counts the inodes that exist beside the mount root's.
+func (f *FS) Entries() int64 { return max(f.store.Usage().Inodes-1, 0) }

@@ -36,7 +36,7 @@ type Status struct {
 	Inodes     int64 `json:"inodes"`
 	InodeLimit int64 `json:"inode_limit"`
 	Wiping     int64 `json:"wiping"`  // freed, being overwritten, still counted in Bytes
-	Entries    int64 `json:"entries"` // files and directories that have a name
+	Entries    int64 `json:"entries"` // files and directories beside the mount root, deleted ones that are open included
 
 	Locked        bool   `json:"locked"` // contents cannot reach swap because the pages are locked
 	LockReason    string `json:"lock_reason,omitempty"`
