@@ -30,6 +30,12 @@ func newHelpCommand(*app) *cobra.Command {
 		Use:                   "help [COMMAND]",
 		Short:                 "print the help of a command",
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return availableCommands(cmd.Root()), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, _, err := cmd.Root().Find(args)
 			if err != nil || (len(args) > 0 && target == cmd.Root()) {
@@ -41,13 +47,15 @@ func newHelpCommand(*app) *cobra.Command {
 	}
 }
 
-// commandNames lists the commands that help shows.
-func commandNames(root *cobra.Command) string {
+// commandNames lists the commands that help shows, for an error.
+func commandNames(root *cobra.Command) string { return strings.Join(availableCommands(root), ", ") }
+
+func availableCommands(root *cobra.Command) []string {
 	var names []string
 	for _, c := range root.Commands() {
 		if c.IsAvailableCommand() {
 			names = append(names, c.Name())
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }

@@ -23,6 +23,7 @@ func newListCommand(a *app) *cobra.Command {
 		Args:    exactly("DIR"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.list(args[0], asJSON) },
 	}
+	cmd.ValidArgsFunction = completeMountpoint
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array; sizes in bytes")
 	return cmd
 }

@@ -28,7 +28,9 @@ func newMountCommand(a *app) *cobra.Command {
 		Args:    exactly("DIR"),
 		RunE:    func(_ *cobra.Command, args []string) error { return m.run(args[0]) },
 	}
+	cmd.ValidArgsFunction = completeDirectory
 	m.builder.AddFlags(cmd.Flags())
+	completeOptions(cmd)
 	cmd.Flags().BoolVarP(&m.foreground, "foreground", "f", false, "serve in this process until unmounted or signalled")
 	return cmd
 }
@@ -43,14 +45,17 @@ func (m *mountCommand) run(dir string) error {
 		return err
 	}
 	opts.Version = versionText()
-	m.app.warnOfLongPath(opts.Mountpoint)
 	switch {
 	case m.checkOnly:
 		return nil
 	case m.foreground:
 		return m.app.serveInForeground(opts)
 	}
-	return m.app.startDaemon(opts)
+	if err := m.app.startDaemon(opts); err != nil {
+		return err
+	}
+	m.app.warnOfLongPath(opts.Mountpoint)
+	return nil
 }
 
 // A unix socket's path holds 107 bytes (unix(7)); programs add up to some 60 of their own to TMPDIR.

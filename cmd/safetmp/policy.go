@@ -29,6 +29,7 @@ func newPolicyCommand(a *app) *cobra.Command {
 		},
 	}
 	builder.AddFlags(cmd.Flags())
+	completeOptions(cmd)
 	cmd.Flags().BoolVar(&rules, "rules", false, "print every rule with its values, the safest first")
 	return cmd
 }

@@ -38,11 +38,13 @@ func newRunCommand(a *app) *cobra.Command {
 		Args:    atLeastCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return r.run(cmd, args) },
 	}
+	cmd.ValidArgsFunction = a.completeCommand
 	r.builder.AddFlags(cmd.Flags())
+	completeOptions(cmd)
 	flags := cmd.Flags()
 	flags.SetInterspersed(false) // the command's own flags are not ours
-	flags.StringSliceVar(&r.covers, "cover", nil, "`DIRS` to cover, comma-separated, none for only TMPDIR (default /tmp,/var/tmp)")
-	flags.StringArrayVar(&r.sockets, "bind-socket", nil, "let a socket, or a directory of them, at `PATH` through; may be repeated")
+	flags.Var(&wordList{words: &r.covers, kind: "DIRS", split: true}, "cover", "what to cover, comma-separated, none for only TMPDIR (default /tmp,/var/tmp)")
+	flags.Var(&wordList{words: &r.sockets, kind: "PATH"}, "bind-socket", "let a socket, or a directory of them, through; may be repeated")
 	flags.BoolVar(&r.report, "report", false, "say on standard error how much was overwritten at the end")
 	flags.BoolVarP(&r.verbose, "verbose", "v", false, "say what is set up, and the report")
 	return cmd

@@ -30,6 +30,7 @@ func newStatusCommand(a *app) *cobra.Command {
 			return a.statusOfAll(asJSON)
 		},
 	}
+	cmd.ValidArgsFunction = completeMountpoint
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array, with DIR one object; sizes in bytes")
 	return cmd
 }
@@ -82,8 +83,7 @@ func silentMounts(found []launch.Peer) ([]listedStatus, error) {
 	}
 	var silent []listedStatus
 	for _, e := range entries {
-		mine := os.Geteuid() == 0 || int(e.OwnerUID) == os.Geteuid()
-		if mine && !slices.ContainsFunc(found, func(p launch.Peer) bool { return p.Serves(e) }) {
+		if ofCaller(e) && !slices.ContainsFunc(found, func(p launch.Peer) bool { return p.Serves(e) }) {
 			silent = append(silent, listedStatus{Status: control.Status{
 				Mountpoint: e.Mountpoint, Device: e.Device.String(), OwnerUID: e.OwnerUID, Shared: e.Shared,
 				NoSUID: e.NoSUID, NoDev: e.NoDev, NoExec: e.NoExec, NoSymfollow: e.NoSymfollow,
@@ -92,6 +92,9 @@ func silentMounts(found []launch.Peer) ([]listedStatus, error) {
 	}
 	return silent, nil
 }
+
+// ofCaller reports whether a mount concerns the caller: root is shown everybody's.
+func ofCaller(e mount.Entry) bool { return os.Geteuid() == 0 || int(e.OwnerUID) == os.Geteuid() }
 
 // writeJSON writes indented JSON. encoding/json escapes control characters itself.
 func writeJSON(w io.Writer, v any) error {

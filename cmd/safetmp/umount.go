@@ -28,6 +28,7 @@ func newUmountCommand(a *app) *cobra.Command {
 		Args:    exactly("DIR"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.umount(args[0], force) },
 	}
+	cmd.ValidArgsFunction = completeMountpoint
 	cmd.Flags().BoolVar(&force, "force", false, "whoever uses it; also when the daemon hangs or has died")
 	return cmd
 }

@@ -1,17 +1,13 @@
 package config
 
-import (
-	"strings"
-
-	"github.com/spf13/pflag"
-)
+import "github.com/spf13/pflag"
 
 // AddFlags defines every option of the table as a long flag of set, and -o for lists. Values land in b as they are
 // parsed, so that the last one given counts whichever form it has.
 func (b *Builder) AddFlags(set *pflag.FlagSet) {
 	set.SortFlags = false
 	for _, o := range options {
-		name := strings.ReplaceAll(o.name, "_", "-")
+		name := flagName(o.name)
 		f := set.VarPF(&flagValue{b: b, option: o, source: "--" + name}, name, "", o.usage)
 		if o.arg == "" {
 			f.NoOptDefVal = wordGiven
@@ -19,7 +15,7 @@ func (b *Builder) AddFlags(set *pflag.FlagSet) {
 	}
 	set.VarP(&listValue{b}, "options", "o", "options as mount(8) takes them: the above without dashes, comma-separated")
 	set.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+		return pflag.NormalizedName(flagName(name))
 	})
 }
 
