@@ -15,6 +15,8 @@ setfattr:attr:attributes from the shell
 setfacl:acl:the ACL attack
 tar:tar:archives
 unshare:util-linux:namespaces
+zsh:zsh:its completion
+fish:fish:its completion
 gocryptfs:gocryptfs:its column in the benchmark
 encfs:encfs:its column in the benchmark
 securefs:securefs:its column in the benchmark

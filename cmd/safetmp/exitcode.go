@@ -13,27 +13,27 @@ import (
 // Exit codes are a promise to scripts: numbered once, never reused, listed in docs/operations.md, each with a script
 // test in testdata/script.
 const (
-	exitOK      = 0 // done
-	exitFailure = 1 // a failure that has no number of its own
-	exitUsage   = 2 // unknown flag, bad value, bad policy file: nothing was mounted
+	exitOK      = 0 // done; run: the command's own status
+	exitFailure = 1 // a failure that has no number of its own; one line says what
+	exitUsage   = 2 // wrong flag, value, policy file or argument; nothing was mounted
 
 	exitNoMountpoint  = 10 // the mountpoint does not exist
 	exitNotDirectory  = 11 // the mountpoint is not a directory
-	exitNotEmpty      = 12 // the mountpoint holds files that the mount would hide
-	exitMounted       = 13 // a safetmp is already mounted there
-	exitNotPermitted  = 14 // the kernel, the helper or the owner of the mount says no
+	exitNotEmpty      = 12 // the mountpoint is not empty
+	exitMounted       = 13 // a safetmp is mounted there already
+	exitNotPermitted  = 14 // not permitted by the kernel, by fusermount3 or by the mount's owner
 	exitNoDevice      = 15 // no usable /dev/fuse
 	exitNoHelper      = 16 // no fusermount3, and no privilege to mount without it
-	exitBusy          = 18 // the mount is in use
+	exitBusy          = 18 // the mount is in use; who holds it is listed
 	exitNotSafetmp    = 19 // nothing of ours is mounted there
 	exitWipeUncertain = 20 // unmounted, but nobody confirmed that everything was overwritten
 	exitNoDaemon      = 21 // the mount is there and its daemon does not answer
-	exitUnusable      = 22 // doctor: neither mount nor run can work here
+	exitUnusable      = 22 // doctor: neither mount nor run can work here (1: they do, and something is weaker than promised)
 
-	exitRunFailed     = 125 // run: safetmp itself failed, the command was not started or was lost
+	exitRunFailed     = 125 // run: safetmp itself failed (user namespaces not available, no /dev/fuse, ...), the command was not started or was lost
 	exitNotExecutable = 126 // run: the command was found and could not be executed
 	exitNotFound      = 127 // run: the command was not found
-	exitSignalBase    = 128 // run: plus the number of the signal that ended the command
+	exitSignalBase    = 128 // run: signal n ended the command
 )
 
 // exitCodes maps the causes that packages report to their codes.

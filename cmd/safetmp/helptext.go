@@ -8,10 +8,14 @@ no symbolic links, owner-only modes, names nobody can guess, nothing left after 
 Not promised: root on this host, and other processes of your own uid, can read what they can reach (ptrace,
 /proc/PID/root).`
 
-const rootExamples = `  safetmp run -- make               run a command with a private TMPDIR; needs no privilege
-  safetmp mount --size 1g DIR       mount one on an empty directory
-  safetmp umount DIR                unmount it, wiping everything
-  safetmp help mount                everything about a command`
+const rootExamples = `  safetmp run -- CMD                      # one command; TMPDIR, /tmp and /var/tmp are its own
+  safetmp mount --size 1g DIR             # a mount of your own; export TMPDIR=DIR
+  safetmp mount --shared --size 25% DIR   # as root, for everybody, like /tmp
+  safetmp status; safetmp ls DIR          # what there is, and under which names
+  safetmp policy --profile strict         # the rules, and where each comes from
+  safetmp umount DIR                      # says how much was overwritten
+  safetmp doctor                          # what on this machine weakens a promise
+  safetmp help mount                      # the manual of a command; also completion, version`
 
 const mountHelp = `Mounts a filesystem for temporary files on DIR, which must be an empty directory, and returns once it answers. The
 filesystem is served by a process of its own until it is unmounted; everything in it is overwritten then.

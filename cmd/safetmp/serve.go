@@ -23,6 +23,7 @@ func mountAndServe(opts config.Options) (*daemon.Daemon, error) {
 func (a *app) serveInForeground(opts config.Options) error {
 	notify := a.managerNotifier()
 	report, err := launch.Serve(a.ctx, opts, func(launch.Started) error {
+		a.warnOfLongPath(opts.Mountpoint)
 		notify("READY=1")
 		return nil
 	})

@@ -41,7 +41,7 @@ func writeDetails(w io.Writer, s control.Status) error {
 		{"policy", policyText(s)},
 		{"names", fmt.Sprintf("assigned: %s, listing: %s, scope: %s", s.Names, s.Listing, s.Scope)},
 		{"memory", fmt.Sprintf("%s used of %s, %s being wiped", sizeText(s.Bytes), sizeText(s.Limit), sizeText(s.Wiping))},
-		{"inodes", fmt.Sprintf("%d used of %d, %d named", s.Inodes, s.InodeLimit, s.Entries)},
+		{"inodes", fmt.Sprintf("%d used of %d", s.Inodes, s.InodeLimit)},
 		{"locked", yesNo(s.Locked, s.LockReason)},
 		{"encrypted", yesNo(s.Encrypted, s.EncryptReason)},
 		{"mount flags", flagsText(s)},
