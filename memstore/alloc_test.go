@@ -14,12 +14,14 @@ import (
 )
 
 func TestReadAndWriteOfExistingPagesDoNotAllocate(t *testing.T) {
-	s := memstoretest.New(t, memstore.Config{Limit: 8 * mib})
-	b := newBlob(t, s)
-	buf := pattern(mib)
-	write(t, b, buf, 1000)
-	assert.Zero(t, testing.AllocsPerRun(20, func() { _, _ = b.WriteAt(buf, 1000) }))
-	assert.Zero(t, testing.AllocsPerRun(20, func() { _, _ = b.ReadAt(buf, 0) }))
+	plainAndEncrypted(t, func(t *testing.T, encrypt bool) {
+		s := memstoretest.New(t, memstore.Config{Limit: 8 * mib, Encrypt: encrypt})
+		b := newBlob(t, s)
+		buf := pattern(mib)
+		write(t, b, buf, 1000)
+		assert.Zero(t, testing.AllocsPerRun(20, func() { _, _ = b.WriteAt(buf, 1000) }))
+		assert.Zero(t, testing.AllocsPerRun(20, func() { _, _ = b.ReadAt(buf, 0) }))
+	})
 }
 
 func TestGrowthCopiesNothing(t *testing.T) {

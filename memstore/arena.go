@@ -11,9 +11,11 @@ import (
 // Preconditions that the accounting meets: pages handed out, promised or waiting for the wiper never exceed the limit, so a
 // promise can fail only when the kernel refuses memory.
 type arena struct {
-	mem   mapping // immutable; the bytes are guarded by whoever owns the page
-	slabs int     // immutable; number of slabs in the range
-	keep  int     // immutable; idle slabs that trim leaves mapped
+	mem    mapping // immutable; the bytes are guarded by whoever owns the page
+	seals  *seals  // immutable pointer; nil unless pages are encrypted
+	stride int     // immutable; bytes from one page of a slab to the next
+	slabs  int     // immutable; number of slabs in the range
+	keep   int     // immutable; idle slabs that trim leaves mapped
 
 	mu       mutex[arenaRank]
 	settled  sync.Cond // signalled when a slab that was on no list is on one again
@@ -28,19 +30,40 @@ type arena struct {
 }
 
 func newArena(cfg Config) (*arena, error) {
+	room := Bytes(cfg.perSlab()) * PageSize // for contents, in a slab
 	a := &arena{
-		slabs: int((cfg.Limit + slabSize - 1) / slabSize),
-		keep:  cfg.idleSlabs(),
-		table: newSlabTable(),
+		stride: cfg.stride(),
+		slabs:  int((cfg.Limit + room - 1) / room),
+		keep:   cfg.idleSlabs(),
+		table:  newSlabTable(cfg.perSlab()),
 	}
 	a.settled.L = &a.mu
-	return a, a.mem.reserve(a.slabs*slabSize, cfg.Lock)
+	if err := a.mem.reserve(a.slabs*slabSize, cfg.Lock); err != nil || !cfg.Encrypt {
+		return a, err
+	}
+	var err error
+	if a.seals, err = newSeals(a.slabs); err != nil {
+		a.mem.unmap()
+	}
+	return a, err
 }
 
-// page returns the bytes of a page.
+// unmap gives all memory back. Preconditions: nothing uses it.
+func (a *arena) unmap() {
+	a.mem.unmap()
+	a.seals.unmap()
+}
+
+// page returns the bytes of a page, and of its tag if there is one.
 func (a *arena) page(r pageRef) []byte {
-	at := (int(r) - 1) * PageSize
-	return a.mem.bytes[at : at+PageSize : at+PageSize]
+	at := a.at(r)
+	return a.mem.bytes[at : at+a.stride : at+a.stride]
+}
+
+// at returns where a page begins.
+func (a *arena) at(r pageRef) int {
+	slab, place := r.slabOf()
+	return int(slab)*slabSize + int(place)*a.stride
 }
 
 // slab returns the bytes of a slab.
@@ -104,9 +127,9 @@ func (a *arena) populateLocked(i uint32) error {
 		a.guarded--
 	}
 	s.writable = true
-	s.fill()
+	s.fill(a.table.perSlab)
 	a.table.link(i, idleSlabs)
-	a.free += slabPages
+	a.free += int64(a.table.perSlab)
 	a.mapped++
 	return nil
 }
@@ -165,11 +188,12 @@ func (a *arena) relistLocked(i uint32) {
 func (a *arena) wipe(refs []pageRef) {
 	for len(refs) > 0 {
 		n := 1
-		for n < len(refs) && refs[n] == refs[n-1]+1 {
+		for n < len(refs) && refs[n] == refs[n-1]+1 && !refs[n].firstOfSlab() {
 			n++
 		}
-		at := (int(refs[0]) - 1) * PageSize
-		clear(a.mem.bytes[at : at+n*PageSize])
+		at := a.at(refs[0])
+		clear(a.mem.bytes[at : at+n*a.stride])
+		a.seals.forget(refs[0], n)
 		refs = refs[n:]
 	}
 }
@@ -180,7 +204,7 @@ func (a *arena) wipe(refs []pageRef) {
 func (a *arena) trim() (more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for n := a.idleLow - a.keep; n > 0 && a.table.lens[idleSlabs] > a.keep && a.free-a.promised >= slabPages; n-- {
+	for n := a.idleLow - a.keep; n > 0 && a.table.lens[idleSlabs] > a.keep && a.free-a.promised >= int64(a.table.perSlab); n-- {
 		if !a.dropLocked(a.table.pop(idleSlabs)) {
 			return false
 		}
@@ -200,16 +224,17 @@ func (a *arena) dropLocked(i uint32) bool {
 	s := a.table.at(i)
 	guard, locked := a.guarded < maxGuarded, s.locked
 	s.drain()
-	a.free -= slabPages
+	a.free -= int64(a.table.perSlab)
 	a.moving++
 	a.mu.Unlock()
 	guarded, err := a.mem.drop(a.slab(i), locked, guard)
+	a.seals.drop(i)
 	a.mu.Lock()
 	a.moving--
 	a.settled.Broadcast()
 	if err != nil { // still mapped and still all zero
-		s.fill()
-		a.free += slabPages
+		s.fill(a.table.perSlab)
+		a.free += int64(a.table.perSlab)
 		a.table.link(i, idleSlabs)
 		return false
 	}

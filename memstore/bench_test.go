@@ -14,8 +14,8 @@ var sizes = []int{4 << 10, 128 << 10, 1 << 20}
 
 const benchFile = 64 << 20
 
-func benchStore(b *testing.B) *memstore.Store {
-	s, err := memstore.New(memstore.Config{Limit: 4 << 30})
+func benchStore(b *testing.B, encrypt bool) *memstore.Store {
+	s, err := memstore.New(memstore.Config{Limit: 4 << 30, Encrypt: encrypt})
 	require.NoError(b, err)
 	b.Cleanup(func() { s.Close() })
 	return s
@@ -33,20 +33,27 @@ func fill(b *testing.B, blob *memstore.Blob, size int) {
 // BenchmarkWriteFresh writes where no page exists yet; the file starts anew every 64 MiB, so overwriting what was freed is
 // part of the price, as it is in real life.
 func BenchmarkWriteFresh(b *testing.B) {
-	for _, n := range sizes {
-		b.Run(fmt.Sprintf("%dK", n>>10), func(b *testing.B) {
-			s := benchStore(b)
-			blob, src, off := s.NewBlob(0), make([]byte, n), int64(0)
-			b.SetBytes(int64(n))
-			for b.Loop() {
-				if off == benchFile {
-					blob.Free()
-					blob, off = s.NewBlob(0), 0
-				}
-				_, _ = blob.WriteAt(src, off)
-				off += int64(n)
+	eachSize(b, func(b *testing.B, n int, encrypt bool) {
+		s := benchStore(b, encrypt)
+		blob, src, off := s.NewBlob(0), make([]byte, n), int64(0)
+		b.SetBytes(int64(n))
+		for b.Loop() {
+			if off == benchFile {
+				blob.Free()
+				blob, off = s.NewBlob(0), 0
 			}
-		})
+			_, _ = blob.WriteAt(src, off)
+			off += int64(n)
+		}
+	})
+}
+
+// eachSize runs a benchmark for each size, plain and encrypted.
+func eachSize(b *testing.B, bench func(b *testing.B, n int, encrypt bool)) {
+	for _, n := range sizes {
+		for _, encrypt := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%dK/%s", n>>10, kindOf(encrypt)), func(b *testing.B) { bench(b, n, encrypt) })
+		}
 	}
 }
 
@@ -80,44 +87,46 @@ func BenchmarkRead(b *testing.B) {
 }
 
 func benchSequential(b *testing.B, do func(*memstore.Blob, []byte, int64) (int, error)) {
-	for _, n := range sizes {
-		b.Run(fmt.Sprintf("%dK", n>>10), func(b *testing.B) {
-			s := benchStore(b)
-			blob, buf, off := s.NewBlob(0), make([]byte, n), int64(0)
-			fill(b, blob, benchFile)
-			b.SetBytes(int64(n))
-			b.ReportAllocs()
-			for b.Loop() {
-				_, _ = do(blob, buf, off)
-				off = (off + int64(n)) % benchFile
-			}
-		})
-	}
+	eachSize(b, func(b *testing.B, n int, encrypt bool) {
+		s := benchStore(b, encrypt)
+		blob, buf, off := s.NewBlob(0), make([]byte, n), int64(0)
+		fill(b, blob, benchFile)
+		b.SetBytes(int64(n))
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = do(blob, buf, off)
+			off = (off + int64(n)) % benchFile
+		}
+	})
 }
 
 // BenchmarkSmallFile is the life of a small file: made, written once, freed.
 func BenchmarkSmallFile(b *testing.B) {
 	for _, n := range []int{1, 4 << 10, 16 << 10} {
-		b.Run(fmt.Sprintf("%dB", n), func(b *testing.B) {
-			s := benchStore(b)
-			src := make([]byte, n)
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					blob := s.NewBlob(0)
-					_, _ = blob.WriteAt(src, 0)
-					blob.Free()
-				}
-			})
-		})
+		for _, encrypt := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%dB/%s", n, kindOf(encrypt)), func(b *testing.B) { benchSmallFile(b, n, encrypt) })
+		}
 	}
+}
+
+func benchSmallFile(b *testing.B, n int, encrypt bool) {
+	s := benchStore(b, encrypt)
+	src := make([]byte, n)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			blob := s.NewBlob(0)
+			_, _ = blob.WriteAt(src, 0)
+			blob.Free()
+		}
+	})
 }
 
 // BenchmarkAllocate makes and frees pages without writing to them.
 func BenchmarkAllocate(b *testing.B) {
 	for _, pages := range []int64{1, 256, 16384} {
 		b.Run(fmt.Sprintf("%dpages", pages), func(b *testing.B) {
-			s := benchStore(b)
+			s := benchStore(b, false)
 			b.SetBytes(pages * page)
 			for b.Loop() {
 				blob := s.NewBlob(0)
@@ -133,7 +142,7 @@ func BenchmarkAllocate(b *testing.B) {
 func BenchmarkWipe(b *testing.B) {
 	const size = 256 << 20
 	b.Run("free", func(b *testing.B) {
-		s := benchStore(b)
+		s := benchStore(b, false)
 		b.SetBytes(size)
 		for b.Loop() {
 			b.StopTimer()
@@ -145,7 +154,7 @@ func BenchmarkWipe(b *testing.B) {
 		}
 	})
 	b.Run("clear", func(b *testing.B) {
-		s := benchStore(b)
+		s := benchStore(b, false)
 		require.NoError(b, s.NewBlob(0).Allocate(0, size, false))
 		mem := s.Range()[:size]
 		b.SetBytes(size)

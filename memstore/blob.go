@@ -15,9 +15,9 @@ type Blob struct {
 	pages atomic.Int64 // pages in table; written with mu held, read without
 
 	mu    rwMutex[blobRank]
-	owner *account // guarded by mu
+	owner *account // guarded by mu; nil after Free
 	table table    // guarded by mu
-	freed bool     // guarded by mu
+	key   *fileKey // guarded by mu; nil unless the blob has pages and they are encrypted
 
 	next, prev *Blob // guarded by liveList.mu
 }
@@ -34,7 +34,7 @@ func (b *Blob) lock() error {
 		return err
 	}
 	b.mu.Lock()
-	if b.freed {
+	if b.owner == nil {
 		b.unlock()
 		return errFreed
 	}
@@ -52,7 +52,7 @@ func (b *Blob) rlock() error {
 		return err
 	}
 	b.mu.RLock()
-	if b.freed {
+	if b.owner == nil {
 		b.runlock()
 		return errFreed
 	}
@@ -64,7 +64,7 @@ func (b *Blob) runlock() {
 	b.s.leave()
 }
 
-// Free gives up the contents. Up to 1 MiB is overwritten before Free returns; more is cut off at once, overwritten in the
+// Free gives up the contents. In an encrypted store the key goes first, in one step. Up to 1 MiB is overwritten before Free returns; more is cut off at once, overwritten in the
 // background, and counts as used until then. A second call, and a call after Close, do nothing.
 func (b *Blob) Free() {
 	if b.lock() != nil {
@@ -73,7 +73,7 @@ func (b *Blob) Free() {
 	defer b.unlock()
 	b.cutLocked(0, maxPages)
 	b.size.Store(0)
-	b.freed = true
+	b.owner = nil
 }
 
 // SetOwner moves what the blob uses from its owner's share to another's. It fails with ErrQuota when that one has no room,
@@ -97,7 +97,10 @@ func (b *Blob) SetOwner(owner uint32) error {
 
 // bytesLocked returns what the blob was charged. Preconditions: mu is held.
 func (b *Blob) bytesLocked() int64 {
-	return b.pages.Load()*PageSize + b.table.bytes
+	if b.table.root.empty() {
+		return 0
+	}
+	return b.pages.Load()*(PageSize+b.s.cfg.sealCost()) + b.table.bytes + b.s.cfg.keyCost()
 }
 
 // provideLocked makes every page in [from, to) exist: all of them, or none and an error. Charging comes first, then memory
@@ -109,7 +112,10 @@ func (b *Blob) provideLocked(from, to int64) error {
 	if pages == 0 {
 		return nil
 	}
-	cost := bytes + pages*PageSize
+	cost := bytes + pages*(PageSize+b.s.cfg.sealCost())
+	if b.table.root.empty() {
+		cost += b.s.cfg.keyCost()
+	}
 	if err := b.s.charge(b.owner, cost); err != nil {
 		return err
 	}
@@ -120,6 +126,7 @@ func (b *Blob) provideLocked(from, to int64) error {
 	}
 	if b.table.root.empty() {
 		b.s.live.add(b)
+		b.makeKeyLocked()
 	}
 	b.table.raise(to - 1)
 	for base := from &^ (fanOut - 1); base < to; base += fanOut {
@@ -130,16 +137,21 @@ func (b *Blob) provideLocked(from, to int64) error {
 	return nil
 }
 
-// cutLocked frees the pages in [from, to). Few are overwritten here and now, many by the wiper.
+// cutLocked frees the pages in [from, to). Few are overwritten here and now, many by the wiper. When all of them go the key is
+// destroyed first, so that nothing can be read from then on.
 //
 // Preconditions: mu is held for writing.
 func (b *Blob) cutLocked(from, to int64) {
 	if b.table.root.empty() || from >= to {
 		return
 	}
+	if from == 0 && to == maxPages {
+		b.destroyKeyLocked()
+	}
 	now := min(b.pages.Load(), to-from) <= syncPages
 	var later []chunk
 	pages, dirs := b.table.cut(from, to, func(refs []pageRef, bytes int64) {
+		bytes += int64(len(refs)) * b.s.cfg.sealCost()
 		if now {
 			b.s.wiper.discard(refs)
 			b.s.refund(b.owner, bytes)
@@ -151,6 +163,8 @@ func (b *Blob) cutLocked(from, to int64) {
 	b.s.refund(b.owner, dirs)
 	if b.table.root.empty() {
 		b.s.live.remove(b)
+		b.destroyKeyLocked()
+		b.s.refund(b.owner, b.s.cfg.keyCost())
 	}
 	if len(later) > 0 {
 		b.s.wiper.add(later)

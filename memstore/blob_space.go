@@ -3,7 +3,8 @@ package memstore
 // Truncate sets the size. What lies beyond it is freed (as Free says about when it is overwritten), pages that Allocate put
 // beyond the size too, and the rest of the last page is made zero: growing again reads zeros. Growing makes a hole.
 //
-// ErrInvalid for a negative size or after Free or Close.
+// ErrInvalid for a negative size or after Free or Close; ErrCorrupt when the last page has to be cut and fails authentication,
+// and nothing is changed then.
 func (b *Blob) Truncate(size int64) error {
 	if size < 0 {
 		return errOffset
@@ -13,8 +14,12 @@ func (b *Blob) Truncate(size int64) error {
 	}
 	defer b.unlock()
 	if size <= b.size.Load() {
+		if size > 0 { // to the end of the page; the sum cannot overflow
+			if err := b.zeroLocked(size, min((size-1)|(PageSize-1), MaxSize-1)+1); err != nil {
+				return err
+			}
+		}
 		b.cutLocked(pagesFor(size), maxPages)
-		b.zeroLocked(size, min(size|(PageSize-1), MaxSize-1)+1) // to the end of the page; the sum cannot overflow
 	}
 	b.size.Store(size)
 	return nil
@@ -52,7 +57,8 @@ func (b *Blob) allocateLocked(off, end int64, keepSize bool) error {
 }
 
 // Punch makes n bytes from off on a hole: pages that lie in it whole are freed, parts of pages are made zero. The size never
-// changes (fallocate(2), FALLOC_FL_PUNCH_HOLE). Errors as Allocate, except that it never lacks room.
+// changes (fallocate(2), FALLOC_FL_PUNCH_HOLE). Errors as Allocate, except that it never lacks room, and ErrCorrupt when a page
+// of which a part is meant fails authentication.
 func (b *Blob) Punch(off, n int64) error {
 	end, err := checkRange(off, n)
 	if err != nil {
@@ -64,17 +70,17 @@ func (b *Blob) Punch(off, n int64) error {
 	defer b.unlock()
 	from, to := pagesFor(off), end>>pageShift
 	if from > to { // inside one page
-		b.zeroLocked(off, end)
-		return nil
+		return b.zeroLocked(off, end)
 	}
-	b.zeroLocked(off, min(from<<pageShift, end))
+	if err := b.zeroLocked(off, min(from<<pageShift, end)); err != nil {
+		return err
+	}
 	b.cutLocked(from, to)
-	b.zeroLocked(to<<pageShift, end)
-	return nil
+	return b.zeroLocked(to<<pageShift, end)
 }
 
 // Zero makes n bytes from off on read as zeros and, unlike Punch, keeps and makes the pages under them, as Allocate does
-// (fallocate(2), FALLOC_FL_ZERO_RANGE). Errors as Allocate; contents are as before then.
+// (fallocate(2), FALLOC_FL_ZERO_RANGE). Errors as Allocate; contents are as before then. ErrCorrupt as Punch.
 func (b *Blob) Zero(off, n int64, keepSize bool) error {
 	end, err := checkRange(off, n)
 	if err != nil {
@@ -87,8 +93,7 @@ func (b *Blob) Zero(off, n int64, keepSize bool) error {
 	if err := b.allocateLocked(off, end, keepSize); err != nil {
 		return err
 	}
-	b.zeroLocked(off, end)
-	return nil
+	return b.zeroLocked(off, end)
 }
 
 // SeekData returns the first offset at or after off that is in a page which exists (lseek(2), SEEK_DATA). ErrNoData when off
@@ -127,8 +132,13 @@ func (b *Blob) seek(off int64, data bool) (int64, error) {
 }
 
 // zeroLocked makes the bytes [off, end) zero where pages exist. Preconditions: mu is held for writing.
-func (b *Blob) zeroLocked(off, end int64) {
-	b.eachLocked(off, end-off, b.s.zeroPage)
+func (b *Blob) zeroLocked(off, end int64) error {
+	c, err := b.beginLocked()
+	if err != nil {
+		return err
+	}
+	defer c.end()
+	return b.eachLocked(off, end-off, func(i int64, r pageRef, from, to int) error { return b.s.zeroPage(c, i, r, from, to) })
 }
 
 // checkRange returns the end of n bytes from off on, or why that is no range.

@@ -53,8 +53,10 @@ var around = []int64{1, page - 1, page, page + 1, 2*mib - 1, 2 * mib, 2*mib + 1,
 func forEachSize(t *testing.T, test func(t *testing.T, b *memstore.Blob, size int64)) {
 	for _, size := range around {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			s := memstoretest.New(t, memstore.Config{Limit: 64 * mib})
-			test(t, newBlob(t, s), size)
+			plainAndEncrypted(t, func(t *testing.T, encrypt bool) {
+				s := memstoretest.New(t, memstore.Config{Limit: 64 * mib, Encrypt: encrypt})
+				test(t, newBlob(t, s), size)
+			})
 		})
 	}
 }
@@ -322,4 +324,18 @@ func TestReadTouchesOnlyWhatItReturns(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 6, n)
 	assert.Equal(t, bytes.Repeat([]byte{0xee}, page-6), dst[6:])
+}
+
+// plainAndEncrypted runs a test on both kinds of store.
+func plainAndEncrypted(t *testing.T, test func(t *testing.T, encrypt bool)) {
+	for _, encrypt := range []bool{false, true} {
+		t.Run(kindOf(encrypt), func(t *testing.T) { test(t, encrypt) })
+	}
+}
+
+func kindOf(encrypt bool) string {
+	if encrypt {
+		return "encrypted"
+	}
+	return "plain"
 }

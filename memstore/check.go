@@ -66,10 +66,10 @@ func (c *checker) blob(b *Blob) {
 	pages, nodes := c.node(b, &b.table.root, b.table.height, 0)
 	c.equal("number of pages of a blob", b.pages.Load(), pages)
 	c.equal("size of a page table", b.table.bytes, nodes)
-	if b.freed || b.table.root.empty() {
+	if b.owner == nil || b.table.root.empty() {
 		c.fail("a blob without pages is listed as having some")
 	}
-	c.sums[b.owner] += pages*PageSize + nodes
+	c.sums[b.owner] += pages*(PageSize+c.s.cfg.sealCost()) + nodes + c.s.cfg.keyCost()
 }
 
 // node recounts what lies below a node whose first page is base.
@@ -100,7 +100,7 @@ func (c *checker) node(b *Blob, n *node, level uint8, base int64) (pages, nodes 
 	return pages, nodes
 }
 
-// page marks a page as used, and reads it beyond the blob's size. Page i of a blob is meant.
+// page marks a page as used, and reads it, beyond the blob's size at least. Page i of a blob is meant.
 func (c *checker) page(b *Blob, r pageRef, i int64) {
 	slab, place := r.slabOf()
 	if slab >= c.s.arena.table.made {
@@ -112,8 +112,13 @@ func (c *checker) page(b *Blob, r pageRef, i int64) {
 		c.fail("place %d of slab %d is used twice", place, slab)
 	}
 	*word |= bit
-	if from := min(max(b.size.Load()-i<<pageShift, 0), PageSize); !isZero(c.s.arena.page(r)[from:]) {
-		c.fail("page %d of a blob of %d bytes is not zero beyond its size", i, b.size.Load())
+	from := min(max(b.size.Load()-i<<pageShift, 0), PageSize)
+	if err := b.inClear(r, i, func(p []byte) {
+		if !isZero(p[from:]) {
+			c.fail("page %d of a blob of %d bytes is not zero beyond its size", i, b.size.Load())
+		}
+	}); err != nil {
+		c.fail("%w", err)
 	}
 }
 
@@ -153,7 +158,7 @@ func (c *checker) mappedSlab(i uint32, s *slab) {
 		if s.free[w]&c.used[i][w] != 0 {
 			c.fail("slab %d has pages that are both free and used", i)
 		}
-		if s.free[w]|c.used[i][w] != ^uint64(0) {
+		if s.free[w]|c.used[i][w] != places(w, c.s.arena.table.perSlab) {
 			c.fail("slab %d has pages that are neither free nor used", i)
 		}
 	}
@@ -162,8 +167,8 @@ func (c *checker) mappedSlab(i uint32, s *slab) {
 		c.fail("slab %d is mapped but not writable", i)
 		return
 	}
-	for place := range uint32(slabPages) {
-		if s.free[place/64]&(1<<(place%64)) != 0 && !isZero(c.s.arena.page(pageRef(i*slabPages+place+1))) {
+	for place := range uint32(c.s.arena.table.perSlab) {
+		if s.free[place/64]&(1<<(place%64)) != 0 && !c.s.arena.pristine(pageRef(i*slabPages+place+1)) {
 			c.fail("place %d of slab %d is free but not zero", place, i)
 		}
 	}
@@ -177,7 +182,7 @@ func (c *checker) lists() {
 		n, prev := 0, noSlab
 		for i := t.heads[list]; i != noSlab && n <= int(t.made); i = t.at(i).next {
 			s := t.at(i)
-			if s.list != list || s.prev != prev || list != absentSlabs && int(list) != bits.Len16(s.nfree) {
+			if s.list != list || s.prev != prev || list != absentSlabs && list != t.listOf(s.nfree) {
 				c.fail("slab %d with %d free pages is on list %d wrongly", i, s.nfree, list)
 			}
 			n, prev = n+1, i
@@ -214,6 +219,12 @@ var zeros [PageSize]byte
 
 // isZero reports whether p, a page at most, is all zero.
 func isZero(p []byte) bool { return bytes.Equal(p, zeros[:len(p)]) }
+
+// pristine reports whether a page is as a free one has to be.
+func (a *arena) pristine(r pageRef) bool {
+	p := a.page(r)
+	return isZero(p[:PageSize]) && isZero(p[PageSize:]) && a.seals.version(r) == 0
+}
 
 func asInt(b bool) int64 {
 	if b {

@@ -32,8 +32,12 @@ func inParallel(d time.Duration, do ...func(rng *rand.Rand)) {
 
 // Each blob is only ever filled with its own byte. Whatever else is read comes from another file, or from before.
 func TestConcurrentUseOfSharedBlobs(t *testing.T) {
+	plainAndEncrypted(t, concurrentUse)
+}
+
+func concurrentUse(t *testing.T, encrypt bool) {
 	const blobs, reach = 3, 5 * mib
-	s := memstoretest.New(t, memstore.Config{Limit: 9 * mib}) // too little for all: running out is part of it
+	s := memstoretest.New(t, memstore.Config{Limit: 9 * mib, Encrypt: encrypt}) // too little for all: running out is part of it
 	all := make([]*memstore.Blob, blobs)
 	for i := range all {
 		all[i] = newBlob(t, s)

@@ -20,6 +20,13 @@ const (
 	// small files, little enough for an idle mount.
 	DefaultIdleSlabs = 8
 
+	// TagBytes is what an encrypted page takes beyond its contents: a tag of 16 bytes and the number of times that its file's
+	// key was used.
+	TagBytes = tagSize + 8
+
+	// KeyBytes is what the key of an encrypted blob takes while the blob has pages.
+	KeyBytes = 80
+
 	// MaxLimit is the largest Config.Limit: what 32-bit page references reach, two MiB short of 16 TiB.
 	MaxLimit Bytes = (1<<23 - 1) * slabSize
 )
@@ -48,6 +55,20 @@ const (
 	LockNever
 )
 
+// KeyMemory says in what memory the keys of an encrypted store lie, and the parts of pages that it has to keep in clear for a
+// moment.
+type KeyMemory uint8
+
+const (
+	// KeysLocked makes New fail with ErrNotLocked unless it can be locked.
+	KeysLocked KeyMemory = iota
+	// KeysSecret asks for memfd_secret(2) as well, which root cannot read either. As long as it exists the machine cannot
+	// hibernate.
+	KeysSecret
+	// KeysAnywhere locks it where that is permitted. Usage tells.
+	KeysAnywhere
+)
+
 // Config describes a store. It is read once, by New.
 type Config struct {
 	// Limit bounds everything stored: pages of data, page tables, metadata, and pages that wait to be overwritten.
@@ -61,6 +82,10 @@ type Config struct {
 	OwnerInodes int64
 	// Lock says how the arena is kept out of swap.
 	Lock LockMode
+	// Encrypt keeps contents encrypted in the arena, which costs TagBytes for each page and KeyBytes for each blob with pages.
+	Encrypt bool
+	// Keys says where an encrypted store has its keys. Without Encrypt it means nothing.
+	Keys KeyMemory
 	// IdleSlabs is how many wholly free slabs of 2 MiB stay mapped for reuse. 0 means DefaultIdleSlabs, a negative number none.
 	IdleSlabs int
 }
@@ -72,17 +97,48 @@ func (c Config) validate() error {
 		v, least int64
 		most     int64
 	}{
-		{"Limit", int64(c.Limit), PageSize, int64(MaxLimit)},
+		{"Limit", int64(c.Limit), PageSize, int64(c.maxLimit())},
 		{"Inodes", c.Inodes, 0, math.MaxInt64},
 		{"OwnerLimit", int64(c.OwnerLimit), 0, math.MaxInt64},
 		{"OwnerInodes", c.OwnerInodes, 0, math.MaxInt64},
 		{"Lock", int64(c.Lock), int64(LockTry), int64(LockNever)},
+		{"Keys", int64(c.Keys), int64(KeysLocked), int64(KeysAnywhere)},
 	} {
 		if f.v < f.least || f.v > f.most {
 			return fmt.Errorf("memstore: Config.%s is %d, accepted is %d to %d: %w", f.name, f.v, f.least, f.most, ErrInvalid)
 		}
 	}
 	return nil
+}
+
+// maxLimit is MaxLimit, or a little less where pages have tags.
+func (c Config) maxLimit() Bytes { return MaxLimit / slabPages * Bytes(c.perSlab()) }
+
+// stride returns how far apart pages lie in a slab, in bytes: with Encrypt there is a tag behind each.
+func (c Config) stride() int {
+	if c.Encrypt {
+		return PageSize + tagSize
+	}
+	return PageSize
+}
+
+// perSlab returns how many pages a slab has.
+func (c Config) perSlab() int { return slabSize / c.stride() }
+
+// sealCost returns what a page counts for beyond its contents, in bytes.
+func (c Config) sealCost() int64 {
+	if c.Encrypt {
+		return TagBytes
+	}
+	return 0
+}
+
+// keyCost returns what a blob with pages counts for beyond them and their table, in bytes.
+func (c Config) keyCost() int64 {
+	if c.Encrypt {
+		return KeyBytes
+	}
+	return 0
 }
 
 // idleSlabs returns IdleSlabs with its two special values resolved.

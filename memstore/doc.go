@@ -16,7 +16,18 @@
 // data is below 5% for files of a page and well below 1% for large ones, plus up to Config.IdleSlabs slabs of 2 MiB kept for
 // reuse. What is idle beyond those goes back to the kernel within about half a second.
 //
+// With Config.Encrypt contents lie in the arena encrypted: AES-256-GCM of the standard library for each page, under a random key of
+// the blob's own, which is made with its first page and destroyed with its last, before anything is overwritten. The nonce is a
+// number that grows with each page that is sealed under the key, so none is used twice; the key's identity and the page's number
+// are bound in. The nonce also lies apart from the page, so that a page which is changed, exchanged with another one or put back
+// as it was before, its tag included, fails with ErrCorrupt and is never read as something else. Whole pages are decrypted into
+// the caller's buffer, parts of pages in a page of locked memory that is overwritten afterwards. Keys are in clear in that memory
+// only; elsewhere they are wrapped under a key that is there.
+//
 // # Not guaranteed
+//
+// An expanded key passes the Go heap in the moment in which it is made, and is overwritten there. The numbers that pages were
+// sealed with are no secret and not locked: whoever can write to the swap of a running machine can put back a page and its number.
 //
 // A page that was partly overwritten or punched keeps no history, but the processor's caches, a hypervisor's snapshot and
 // whatever the caller's own buffers held are beyond this package. Memory that a process loses by being killed is freed by the
@@ -42,6 +53,7 @@
 //	    wiper.mu
 //	      arena.mu
 //	        owners.mu
+//	        vault.mu
 //
 // Counters are atomic and need no lock.
 //

@@ -26,9 +26,26 @@ var (
 	// ErrInvalid says that an argument makes no sense, or that a blob or store was used after its end (EINVAL).
 	ErrInvalid = errors.New("invalid argument")
 
-	// ErrNotLocked says that memory could not be locked although Config.Lock requires it (EPERM). Only New returns it.
+	// ErrNotLocked says that memory could not be locked although Config.Lock or Config.Keys requires it (EPERM). Only New
+	// returns it.
 	ErrNotLocked = errors.New("memory cannot be locked")
+
+	// ErrCorrupt says that contents were changed in memory by somebody else (EIO). Only an encrypted store can tell.
+	ErrCorrupt = errors.New("fails authentication")
 )
+
+// CorruptError names the page of a blob that fails authentication. It matches ErrCorrupt.
+type CorruptError struct {
+	Page int64 // its number, from 0
+}
+
+// Error names the page.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("memstore: page %d: %v", e.Page, ErrCorrupt)
+}
+
+// Is says that it is an ErrCorrupt.
+func (e *CorruptError) Is(kind error) bool { return kind == ErrCorrupt }
 
 // Wrapped once, so that refusing costs no allocation.
 var (

@@ -120,6 +120,34 @@ func TestNothingIsLockedWhenThatIsNotWanted(t *testing.T) {
 	assert.Zero(t, kernelView(t, s).locked)
 }
 
+func TestKeysThatCannotBeLocked(t *testing.T) {
+	withoutIPCLock(t, 64<<10, func() {
+		before := largeMappings(t)
+		for _, keys := range []memstore.KeyMemory{memstore.KeysLocked, memstore.KeysSecret} {
+			_, err := memstore.New(memstore.Config{Limit: 64 * mib, Encrypt: true, Keys: keys})
+			assert.ErrorIs(t, err, memstore.ErrNotLocked)
+		}
+		assert.Equal(t, before, largeMappings(t), "no range is left behind")
+		s := memstoretest.New(t, memstore.Config{Limit: 64 * mib, Encrypt: true, Keys: memstore.KeysAnywhere})
+		u := s.Usage()
+		assert.True(t, u.Encrypted)
+		assert.False(t, u.KeysLocked)
+		assert.Contains(t, u.KeyMemory, "ulimit -l")
+	})
+}
+
+// 8 MiB is what an ordinary user may usually lock: little beside a mount, enough for keys.
+func TestKeysFitIntoTheUsualLimit(t *testing.T) {
+	withoutIPCLock(t, 8*mib, func() {
+		s := memstoretest.New(t, memstore.Config{Limit: 1 << 30, Encrypt: true, Lock: memstore.LockNever})
+		assert.True(t, s.Usage().KeysLocked)
+		b := s.NewBlob(0)
+		write(t, b, pattern(3*mib), 0)
+		assert.Zero(t, kernelView(t, s).locked, "contents are not locked")
+		b.Free()
+	})
+}
+
 // A kernel that refuses memory within the limit is a full store: the request fails, the rest goes on.
 func TestKernelRefusesMemory(t *testing.T) {
 	s := memstoretest.New(t, memstore.Config{Limit: 256 * mib, Lock: memstore.LockNever})

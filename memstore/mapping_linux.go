@@ -66,7 +66,7 @@ func (m *mapping) lock(mode LockMode) error {
 }
 
 // lockHint says why mlock2 failed and what would help. EPERM means a limit of zero, ENOMEM a limit that is too low (mlock(2)).
-func lockHint(size int, errno unix.Errno) string {
+func lockHint(size int, errno error) string {
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &lim); err != nil {
 		return fmt.Sprintf("locking %d bytes failed (%v)", size, errno)

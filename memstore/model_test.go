@@ -275,8 +275,12 @@ func (m *machine) Check(t *rapid.T) {
 }
 
 func TestBlobsBehaveLikeAMapOfPages(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s, err := memstore.New(memstore.Config{Limit: 1 << 30})
+	plainAndEncrypted(t, func(t *testing.T, encrypt bool) { rapid.Check(t, likeAMapOfPages(encrypt)) })
+}
+
+func likeAMapOfPages(encrypt bool) func(t *rapid.T) {
+	return func(t *rapid.T) {
+		s, err := memstore.New(memstore.Config{Limit: 1 << 30, Encrypt: encrypt})
 		require.NoError(t, err)
 		defer s.Close()
 		m := &machine{s: s}
@@ -302,5 +306,5 @@ func TestBlobsBehaveLikeAMapOfPages(t *testing.T) {
 		}
 		require.NoError(t, s.Check())
 		require.Zero(t, s.Usage().Used)
-	})
+	}
 }

@@ -10,6 +10,7 @@ type (
 	wiperRank  struct{} // wiper.mu
 	arenaRank  struct{} // arena.mu
 	ownersRank struct{} // owners.mu
+	vaultRank  struct{} // vault.mu
 )
 
 func (lifeRank) rank() int   { return 1 }
@@ -18,3 +19,4 @@ func (liveRank) rank() int   { return 3 }
 func (wiperRank) rank() int  { return 4 }
 func (arenaRank) rank() int  { return 5 }
 func (ownersRank) rank() int { return 6 }
+func (vaultRank) rank() int  { return 7 }

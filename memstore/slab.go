@@ -9,7 +9,8 @@ const (
 	slabWords = slabPages / 64
 )
 
-// pageRef names a page of the arena: 1 + its index. The zero value is a hole, so fresh tables need no filling.
+// pageRef names a page of the arena: 1 + slabPages for each slab before its own + its place there, also where a slab has fewer
+// pages. The zero value is a hole, so fresh tables need no filling.
 type pageRef uint32
 
 const hole pageRef = 0
@@ -20,12 +21,15 @@ func (r pageRef) slabOf() (slab, place uint32) {
 	return i / slabPages, i % slabPages
 }
 
+// firstOfSlab reports whether no page of the same slab is before r.
+func (r pageRef) firstOfSlab() bool { return (uint32(r)-1)%slabPages == 0 }
+
 // A slab is on exactly one list, or on none while its memory is being got or given back. The lists of mapped slabs are by
 // number of free pages in powers of two, so that the fullest slab with room is found by one bit scan, and the emptiest ones
 // drain and can go back to the kernel.
 const (
 	fullSlabs   = 0   // no free page
-	idleSlabs   = 10  // all pages free: bits.Len16(slabPages)
+	idleSlabs   = 10  // all pages free
 	absentSlabs = 11  // no memory behind it
 	numLists    = 12  // how many lists there are
 	noList      = 255 // being got or given back
@@ -70,12 +74,24 @@ func (s *slab) put(place uint32) {
 	s.nfree++
 }
 
-// fill marks every page free. Preconditions: the slab has just come from the kernel.
-func (s *slab) fill() {
+// fill marks every one of n pages free. Preconditions: the slab has just come from the kernel.
+func (s *slab) fill(n int) {
 	for w := range s.free {
-		s.free[w] = ^uint64(0)
+		s.free[w] = places(w, n)
 	}
-	s.nfree = slabPages
+	s.nfree = uint16(n)
+}
+
+// places returns which bits of word w of a bitmap stand for the first n places.
+func places(w, n int) uint64 {
+	switch left := n - w*64; {
+	case left >= 64:
+		return ^uint64(0)
+	case left <= 0:
+		return 0
+	default:
+		return 1<<left - 1
+	}
 }
 
 // drain marks every page as not to be had.
@@ -94,10 +110,11 @@ type slabTable struct {
 	heads    [numLists]uint32 // first slab of each list
 	nonEmpty uint32           // set of lists that are not empty
 	lens     [numLists]int
+	perSlab  int // immutable; pages of a slab: slabPages, or a few less
 }
 
-func newSlabTable() slabTable {
-	var t slabTable
+func newSlabTable(perSlab int) slabTable {
+	t := slabTable{perSlab: perSlab}
 	for i := range t.heads {
 		t.heads[i] = noSlab
 	}
@@ -152,10 +169,18 @@ func (t *slabTable) unlink(i uint32) {
 // relist moves a mapped slab to the list that fits its number of free pages.
 func (t *slabTable) relist(i uint32) {
 	s := t.at(i)
-	if list := uint8(bits.Len16(s.nfree)); list != s.list {
+	if list := t.listOf(s.nfree); list != s.list {
 		t.unlink(i)
 		t.link(i, list)
 	}
+}
+
+// listOf returns the list for mapped slabs with that many free pages.
+func (t *slabTable) listOf(nfree uint16) uint8 {
+	if int(nfree) == t.perSlab {
+		return idleSlabs
+	}
+	return uint8(bits.Len16(nfree))
 }
 
 // fullest returns the slab with the fewest free pages, but at least one; noSlab when there is none.

@@ -9,6 +9,7 @@ import (
 type Store struct {
 	cfg    Config  // immutable
 	arena  *arena  // immutable pointer
+	vault  *vault  // immutable pointer; nil unless contents are encrypted
 	wiper  *wiper  // immutable pointer
 	total  account // atomic
 	owners owners
@@ -31,8 +32,8 @@ type Report struct {
 }
 
 // New reserves the address range for cfg.Limit and starts the store's one goroutine. No memory is used until something is
-// written. It fails with ErrInvalid for a Config out of range, ErrNotLocked when LockRequire cannot be met, and ErrNoSpace
-// when the kernel refuses the address range (RLIMIT_AS).
+// written. It fails with ErrInvalid for a Config out of range, ErrNotLocked when LockRequire or Keys cannot be met, and
+// ErrNoSpace when the kernel refuses the address range (RLIMIT_AS).
 func New(cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -41,8 +42,16 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	var v *vault
+	if cfg.Encrypt {
+		if v, err = newVault(cfg.Keys); err != nil {
+			a.unmap()
+			return nil, err
+		}
+	}
 	s := &Store{
 		cfg:    cfg,
+		vault:  v,
 		arena:  a,
 		total:  account{bytes: newCounter(int64(cfg.Limit)), inodes: newCounter(cfg.Inodes)},
 		owners: owners{bytes: int64(cfg.OwnerLimit), inodes: cfg.OwnerInodes, all: map[uint32]*account{}},
@@ -69,7 +78,7 @@ func (s *Store) enter() error {
 
 func (s *Store) leave() { s.life.RUnlock() }
 
-// Close waits for the operations under way, overwrites every slab that is still mapped (pages in use, pages waiting for the
+// Close waits for the operations under way, destroys the keys if there are any, overwrites every slab that is still mapped (pages in use, pages waiting for the
 // wiper and free ones alike), unmaps the arena and says how much that was. Operations that come later fail with ErrInvalid. A
 // second call returns the first one's report.
 func (s *Store) Close() Report {
@@ -79,9 +88,12 @@ func (s *Store) Close() Report {
 		s.life.Unlock()
 		s.wiper.close()
 		start := time.Now()
+		if s.vault != nil {
+			s.vault.close() // from here on nobody can read what is still to be overwritten
+		}
 		s.report.Wiped = s.arena.wipeAll()
 		s.report.Duration = time.Since(start)
-		s.arena.mem.unmap()
+		s.arena.unmap()
 	})
 	return s.report
 }

@@ -24,6 +24,12 @@ type Usage struct {
 	LockedBytes Bytes
 	// LockReason says why Locked is false, in words for a person; empty when it is true. Store only.
 	LockReason string
+	// Encrypted says that contents lie in the arena encrypted. Store only.
+	Encrypted bool
+	// KeysLocked says that the keys, and whatever is decrypted for a moment, cannot reach swap. Store only.
+	KeysLocked bool
+	// KeyMemory says in words for a person in what memory the keys lie; empty unless Encrypted. Store only.
+	KeyMemory string
 }
 
 // Usage returns what the whole store uses. After Close everything but the limits is zero.
@@ -37,6 +43,9 @@ func (s *Store) Usage() Usage {
 	u.count(&s.total)
 	u.Resident = s.arena.resident()
 	u.Locked, u.LockedBytes, u.LockReason = s.arena.lockState()
+	if s.vault != nil {
+		u.Encrypted, u.KeysLocked, u.KeyMemory = true, s.vault.mem.locked, s.vault.mem.kind
+	}
 	return u
 }
 
