@@ -34,6 +34,7 @@ var forbidden = []struct{ from, to, reason string }{
 	{"internal/fuseconn", "safetmp/memstore", "the connection moves requests; fs uses the store"},
 	{"internal/mount", "safetmp/fs", "mounting knows nothing of what is mounted"},
 	{"internal/control", "safetmp/fs", "the socket carries plain data; internal/daemon fills it"},
+	{"internal/sessions", "safetmp/", "it reads /proc and knows nothing of ours"},
 	{"internal/config", "safetmp/fs", "options are plain data"},
 	{"internal/launch", "github.com/spf13", "starting a mount knows no command line: two programs do it"},
 	{"internal/bench", "safetmp/", "what is measured is the program that is shipped, from outside"},
