@@ -29,11 +29,13 @@ func (ino *inode) giveAttr(out *fuse.AttrOut) {
 // policy refuses changes nothing, not even the parts of the request that it
 // would have allowed.
 func (f *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	return toStatus(f.setAttr(callerOf(&in.InHeader), in, out))
 }
 
 func (f *FS) setAttr(c caller, in *fuse.SetAttrIn, out *fuse.AttrOut) error {
-	ino, err := f.inode(in.NodeId)
+	ino, err := f.living(in.NodeId)
 	if err != nil {
 		return err
 	}

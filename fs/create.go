@@ -19,6 +19,8 @@ type birth struct {
 // Create makes and opens a regular file (open(2) with O_CREAT). Errors: those
 // of the policy, EEXIST, ENOSPC, EDQUOT, ENOENT in a removed directory.
 func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, rawName string, out *fuse.CreateOut) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	b := birth{op: "create", rawName: rawName, rawMode: syscall.S_IFREG | in.Mode&07777}
 	ino, err := f.bear(callerOf(&in.InHeader), in.NodeId, b, &out.EntryOut)
 	if err == nil {
@@ -29,6 +31,8 @@ func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, rawName string, out *f
 
 // Mkdir makes a directory (mkdir(2)). Errors as Create.
 func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, rawName string, out *fuse.EntryOut) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	b := birth{op: "mkdir", rawName: rawName, rawMode: syscall.S_IFDIR | in.Mode&07777}
 	_, err := f.bear(callerOf(&in.InHeader), in.NodeId, b, out)
 	return toStatus(err)
@@ -37,6 +41,8 @@ func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, rawName string, out *fus
 // Mknod makes a regular file, a FIFO or a socket (mknod(2), bind(2)); devices
 // are refused with EPERM by every profile.
 func (f *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, rawName string, out *fuse.EntryOut) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	b := birth{op: "mknod", rawName: rawName, rawMode: in.Mode}
 	_, err := f.bear(callerOf(&in.InHeader), in.NodeId, b, out)
 	return toStatus(err)
@@ -45,6 +51,8 @@ func (f *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, rawName string, out *fus
 // Symlink makes a symbolic link (symlink(2)), refused with EPERM unless the
 // policy allows the target.
 func (f *FS) Symlink(_ <-chan struct{}, h *fuse.InHeader, rawTarget, rawName string, out *fuse.EntryOut) fuse.Status {
+	f.enter(h.NodeId)
+	defer f.leave()
 	b := birth{op: "symlink", rawName: rawName, rawMode: syscall.S_IFLNK | 0777, rawLink: rawTarget}
 	_, err := f.bear(callerOf(h), h.NodeId, b, out)
 	return toStatus(err)
@@ -53,6 +61,8 @@ func (f *FS) Symlink(_ <-chan struct{}, h *fuse.InHeader, rawTarget, rawName str
 // Tmpfile makes a regular file without a name (open(2) with O_TMPFILE), which
 // linkat(2) may name later.
 func (f *FS) Tmpfile(_ <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	ino, err := f.tmpfile(callerOf(&in.InHeader), in.NodeId, in.Mode, &out.EntryOut)
 	if err == nil {
 		f.opened(ino, &out.OpenOut)
@@ -110,7 +120,7 @@ func (f *FS) admitSymlink(c caller, dir *inode, b birth) error {
 
 // newEntry names an entry that c will add to dir; it is not added yet.
 func (f *FS) newEntry(c caller, dir *inode, rawName string) (*dentry, error) {
-	e := &dentry{name: rawName, dir: dir, payer: c.uid, charge: metaBytes(len(rawName))}
+	e := &dentry{name: rawName, dir: dir, payer: c.uid, charge: metaBytes(len(rawName)), life: f.newLife(c, dir)}
 	if !dir.dir.naming {
 		return e, nil
 	}
@@ -184,7 +194,7 @@ func (f *FS) hangLocked(e *dentry) {
 func (f *FS) stampParent(dir *inode, now int64, subdir bool, step int32) {
 	dir.mu.Lock()
 	dir.touchLocked(now)
-	if subdir {
+	if subdir && dir.nlink > 0 { // else a lifetime has removed it already
 		dir.nlink = uint32(int32(dir.nlink) + step)
 	}
 	dir.mu.Unlock()
@@ -211,6 +221,8 @@ func (f *FS) conceive(c caller, dir *inode, mode uint32, link string) *inode {
 		ino.nlink = 2
 	case syscall.S_IFLNK:
 		ino.link = link
+	case syscall.S_IFIFO, syscall.S_IFSOCK:
+		ino.owner = f.sessionFor(c)
 	}
 	return ino
 }

@@ -26,6 +26,10 @@ type dentry struct {
 
 	// alias is nil outside naming roots.
 	alias *alias
+
+	// life is nil unless the mount has lifetimes and the entry is in the
+	// mount root. It changes only under directory.mu, by an exchange.
+	life *life
 }
 
 // alias is what only entries of a naming root have.
@@ -85,6 +89,9 @@ func newDirectory(naming bool) *directory {
 //
 // Preconditions: d.mu is held, for reading at least.
 func (d *directory) resolveLocked(s scope, rawName string) *dentry {
+	if d.dead { // a lifetime may still be taking out what was in it
+		return nil
+	}
 	if !d.naming {
 		return d.byName[rawName]
 	}

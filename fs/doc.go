@@ -17,6 +17,8 @@
 //   - A file that was unlinked stays readable and writable through descriptors
 //     that are open, and its contents are overwritten once the kernel forgets
 //     it.
+//   - What a lifetime removes is not open and cannot be opened any more, by whatever
+//     name the kernel has cached.
 //   - Accounting is taken from the store before an entry exists and is given
 //     back when it is gone.
 //
@@ -28,12 +30,13 @@
 //
 // # Lock order
 //
-//	FS.renameMu          a rename across directories; a walk towards the root
-//	  directory.mu       the parent before its child; two unrelated directories
-//	                     only under renameMu, ancestor first
-//	    inode.mu         never two at once
-//	      table shard    leaf
-//	      memstore       leaf
+//	lives.mu               a request that uses what is there; a removal by a lifetime
+//	  FS.renameMu          a rename across directories; a walk towards the root
+//	    directory.mu       the parent before its child; two unrelated directories
+//	                       only under renameMu, ancestor first
+//	      inode.mu         never two at once
+//	        table shard    leaf
+//	        memstore       leaf
 //
 // Under the build tag safetmp_lockcheck each acquisition checks this order; see
 // lockrank.go.

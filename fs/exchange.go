@@ -38,6 +38,9 @@ func namedByAssigned(e *dentry, used string) bool {
 func (f *FS) swapInodesLocked(m *move) {
 	a, b := m.src.ino, m.dst.ino
 	m.src.ino, m.dst.ino = b, a
+	if m.src.life != nil && m.dst.life != nil {
+		m.src.life, m.dst.life = m.dst.life, m.src.life
+	}
 	f.relink(a, m.src, m.dst, m.now)
 	f.relink(b, m.dst, m.src, m.now)
 	across := m.from != m.to

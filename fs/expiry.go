@@ -1,6 +1,9 @@
 package fs
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // expiryBacklog bounds what waits to be expired; beyond it the oldest
 // are given up, which delays a wipe until the kernel shrinks its dentry cache.
@@ -8,7 +11,8 @@ const expiryBacklog = 1 << 16
 
 // Expired is what the kernel is to drop from its caches: the entry Name of the
 // directory Parent, which no longer means what it did, or, with Pages set, all
-// pages of the file Pages.
+// pages of the file Pages, or what is cached of the directory Pages; either way
+// its attributes are asked for again.
 type Expired struct {
 	Parent uint64 // nodeid
 	Name   string
@@ -23,13 +27,15 @@ type Expired struct {
 // parent's lock in the kernel, which the very request may hold.
 type expiry struct {
 	mu      sync.Mutex
-	queue   []Expired     // guarded by mu
+	queue   []Expired     // guarded by mu; at most limit
+	limit   int           // immutable
 	dropped uint64        // guarded by mu
 	wake    chan struct{} // holds a token while queue may be non-empty
 	done    chan struct{}
 }
 
 func (x *expiry) init() {
+	x.limit = expiryBacklog
 	x.wake = make(chan struct{}, 1)
 	x.done = make(chan struct{})
 }
@@ -39,12 +45,34 @@ func (x *expiry) close() { close(x.done) }
 // expire tells the kernel, soon, that a name is no longer what it was.
 func (f *FS) expire(dir *inode, name string) { f.expiry.add(Expired{Parent: dir.id, Name: name}) }
 
-// expirePages tells the kernel, soon, to drop the pages it caches of a file.
+// expirePages tells the kernel, soon, to drop the pages it caches of a file, or
+// the listing of a directory, and the attributes.
 func (f *FS) expirePages(ino *inode) { f.expiry.add(Expired{Pages: ino.id}) }
+
+// awaitExpiry waits until half of the queue is free, so that a removal of many
+// entries loses none of them. It is false if the filesystem or stop was closed.
+func (f *FS) awaitExpiry(stop <-chan struct{}) bool {
+	x := &f.expiry
+	for {
+		x.mu.Lock()
+		waiting := len(x.queue)
+		x.mu.Unlock()
+		if waiting <= x.limit/2 {
+			return true
+		}
+		select {
+		case <-stop:
+			return false
+		case <-x.done:
+			return false
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
 
 func (x *expiry) add(e Expired) {
 	x.mu.Lock()
-	if len(x.queue) == expiryBacklog {
+	if len(x.queue) == x.limit {
 		x.queue = x.queue[1:]
 		x.dropped++
 	}

@@ -13,6 +13,11 @@ type File struct {
 	Created   time.Time
 	PID       uint32 // the process that made it, 0 if not known
 	Command   string // the program of that process
+
+	// InUse says that it is open, or something below it is, where there is
+	// a time to live; Expires is when it goes otherwise, zero if never.
+	InUse   bool
+	Expires time.Time
 }
 
 // Files lists the entries of the mount root with both their names.
@@ -22,9 +27,24 @@ func (f *FS) Files() []File {
 	defer d.mu.RUnlock()
 	files := make([]File, 0, len(d.byName))
 	for _, e := range d.byName {
-		files = append(files, fileOf(e))
+		file := fileOf(e)
+		file.InUse, file.Expires = f.expiryOf(e.ino)
+		files = append(files, file)
 	}
 	return files
+}
+
+// expiryOf says when an entry of the mount root goes.
+func (f *FS) expiryOf(ino *inode) (inUseNow bool, at time.Time) {
+	if f.lives == nil || f.lives.rules.TTL == 0 {
+		return false, time.Time{}
+	}
+	last := f.lastUse(ino)
+	if last == inUse {
+		return true, time.Time{}
+	}
+	left := time.Duration(last-f.uptime()) + f.lives.rules.TTL
+	return false, f.opts.Now().Add(left)
 }
 
 // fileOf describes an entry.

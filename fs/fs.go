@@ -43,6 +43,9 @@ type Options struct {
 	// opens files by itself.
 	AnswerOpens bool
 
+	// Lifetimes are the rules by which entries go by themselves.
+	Lifetimes Lifetimes
+
 	// Session maps a process to its POSIX session; it is called only with
 	// the session scope. Nil means getsid(2).
 	Session func(pid uint32) int32
@@ -82,6 +85,9 @@ type FS struct {
 	answerOpens bool
 	openFlags   uint32
 
+	// lives is nil without lifetimes.
+	lives *lives
+
 	// orphans counts inodes without a link that the kernel still holds.
 	orphans atomic.Int64
 
@@ -94,6 +100,9 @@ type FS struct {
 func New(o Options) (*FS, error) {
 	if o.Policy == nil || o.Store == nil || o.Namer == nil {
 		return nil, errors.New("fs: policy, store and namer are required")
+	}
+	if (o.Lifetimes.TTL > 0 || o.Lifetimes.OwnerExit) && o.Lifetimes.Sessions == nil {
+		return nil, errors.New("fs: these lifetimes need sessions")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -110,7 +119,8 @@ func New(o Options) (*FS, error) {
 		policy:        o.Policy,
 		store:         o.Store,
 		started:       o.Now(),
-		answerOpens:   o.AnswerOpens,
+		answerOpens:   o.AnswerOpens || o.Lifetimes.watchOpens(),
+		lives:         newLives(o.Lifetimes),
 		openFlags:     fuse.FOPEN_KEEP_CACHE, // only this kernel changes contents
 	}
 	f.renameMu.setRank(rankRename)

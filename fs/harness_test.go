@@ -37,6 +37,12 @@ func newKernel(t *testing.T, profile policy.Profile, settings ...string) *kernel
 
 func newKernelLimited(t *testing.T, limits memstore.Config, profile policy.Profile, settings ...string) *kernel {
 	t.Helper()
+	return newKernelWith(t, limits, func(*Options) {}, profile, settings...)
+}
+
+// newKernelWith is newKernel with limits and with options of its own.
+func newKernelWith(t *testing.T, limits memstore.Config, change func(*Options), profile policy.Profile, settings ...string) *kernel {
+	t.Helper()
 	var layers []policy.Layer
 	for _, s := range settings {
 		layer, err := policy.ParseSetting("--rule", s)
@@ -49,8 +55,10 @@ func newKernelLimited(t *testing.T, limits memstore.Config, profile policy.Profi
 	require.NoError(t, err)
 	namer, err := policy.NewNamer(rand.Reader, "")
 	require.NoError(t, err)
-	f, err := New(Options{Policy: p, Store: store, Namer: namer, Shared: true, RootMode: 01777,
-		Session: func(pid uint32) int32 { return int32(pid) }})
+	options := Options{Policy: p, Store: store, Namer: namer, Shared: true, RootMode: 01777,
+		Session: func(pid uint32) int32 { return int32(pid) }}
+	change(&options)
+	f, err := New(options)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, f.Check())

@@ -20,6 +20,7 @@ type inode struct {
 	dir   *directory     // immutable; nil unless a directory
 	link  string         // immutable; a symlink's target
 	btime int64          // immutable; when it was made, nanoseconds
+	owner uint64         // immutable; the session that made a FIFO or a socket, 0 if not known
 
 	mu rankedMutex
 
@@ -32,6 +33,8 @@ type inode struct {
 	gone     bool   // given back to the store
 	paged    bool   // the page cache may hold contents although it is bypassed
 	opens    uint32 // descriptors, if opens are answered
+	expired  bool   // a lifetime has taken its last name: it cannot be opened any more
+	used     int64  // last use, nanoseconds since FS.started; only with lifetimes
 
 	atime, mtime stamp
 	ctime        int64 // nanoseconds
@@ -49,7 +52,7 @@ type inode struct {
 // store must have been reserved.
 func (f *FS) newInode(id uint64, mode, uid, gid uint32) *inode {
 	now := f.now()
-	ino := &inode{id: id, btime: now, mode: mode, uid: uid, gid: gid, atime: stampOf(now), mtime: stampOf(now), ctime: now}
+	ino := &inode{id: id, btime: now, mode: mode, uid: uid, gid: gid, atime: stampOf(now), mtime: stampOf(now), ctime: now, used: f.uptime()}
 	ino.mu.setRank(rankInode)
 	return ino
 }

@@ -12,6 +12,8 @@ import (
 // made by O_TMPFILE. Errors: those of the policy, EPERM for a directory,
 // EEXIST, ENOSPC.
 func (f *FS) Link(_ <-chan struct{}, in *fuse.LinkIn, rawName string, out *fuse.EntryOut) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	return toStatus(f.linkTo(callerOf(&in.InHeader), in, rawName, out))
 }
 
@@ -71,7 +73,7 @@ func (f *FS) placeLink(c caller, dir *inode, e *dentry, ino *inode) error {
 func (f *FS) addLink(e *dentry, ino *inode, now int64) error {
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
-	if ino.gone {
+	if ino.gone || ino.expired {
 		return syscall.ESTALE
 	}
 	if ino.nlink > 0 {
@@ -85,6 +87,7 @@ func (f *FS) addLink(e *dentry, ino *inode, now int64) error {
 	ino.hangLocked(e)
 	ino.nlink++
 	ino.ctime = now
+	f.useLocked(ino)
 	return nil
 }
 

@@ -4,7 +4,8 @@ package fs
 // them. A lock may be taken only while every held one has a lower rank;
 // directories are the exception, see doc.go.
 const (
-	rankRename = iota + 1
+	rankLives = iota + 1
+	rankRename
 	rankDirectory
 	rankInode
 	rankTable

@@ -25,7 +25,12 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 	if !f.answerOpens {
 		return fuse.ENOSYS
 	}
+	f.enter(in.NodeId)
+	defer f.leave()
 	ino, err := f.regular(in.NodeId)
+	if err == nil {
+		_, err = f.living(in.NodeId)
+	}
 	if err != nil {
 		return toStatus(err)
 	}
@@ -57,6 +62,7 @@ func (f *FS) Release(_ <-chan struct{}, in *fuse.ReleaseIn) fuse.Status {
 	if f.closeOne(ino) {
 		f.expirePages(ino)
 	}
+	f.removeClosed(ino)
 	return fuse.OK
 }
 
@@ -66,6 +72,7 @@ func (f *FS) closeOne(ino *inode) (stale bool) {
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
 	ino.opens -= min(ino.opens, 1)
+	f.useLocked(ino)
 	if ino.opens > 0 || !ino.paged {
 		return false
 	}

@@ -20,6 +20,8 @@ type stream struct {
 // of a plain one. A naming root shows every caller something else, so its
 // listing is never cached. Errors: ESTALE, ENOTDIR.
 func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	dir, err := f.directory(in.NodeId)
 	if err != nil {
 		return toStatus(err)
@@ -31,11 +33,17 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	s.end.Store(dir.dir.end())
 	out.Fh = f.nextStream.Add(1)
 	f.streams.Store(out.Fh, s)
+	f.openedDir(dir)
 	return fuse.OK
 }
 
 // ReleaseDir closes what OpenDir opened.
-func (f *FS) ReleaseDir(in *fuse.ReleaseIn) { f.streams.Delete(in.Fh) }
+func (f *FS) ReleaseDir(in *fuse.ReleaseIn) {
+	f.streams.Delete(in.Fh)
+	if dir, err := f.directory(in.NodeId); err == nil {
+		f.closedDir(dir)
+	}
+}
 
 // end is the cookie that the next entry will have.
 func (d *directory) end() uint64 {

@@ -9,12 +9,16 @@ import (
 // Unlink removes an entry that is not a directory, by either of its names
 // (unlink(2)): ENOENT, EISDIR.
 func (f *FS) Unlink(_ <-chan struct{}, h *fuse.InHeader, rawName string) fuse.Status {
+	f.enter(h.NodeId)
+	defer f.leave()
 	return toStatus(f.remove(callerOf(h), h.NodeId, rawName, false))
 }
 
 // Rmdir removes an empty directory, by either of its names (rmdir(2)): ENOENT,
 // ENOTDIR, ENOTEMPTY.
 func (f *FS) Rmdir(_ <-chan struct{}, h *fuse.InHeader, rawName string) fuse.Status {
+	f.enter(h.NodeId)
+	defer f.leave()
 	return toStatus(f.remove(callerOf(h), h.NodeId, rawName, true))
 }
 

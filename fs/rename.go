@@ -16,6 +16,8 @@ import (
 // ENOTEMPTY, EINVAL for a directory moved below itself, ENOSPC for a longer
 // name.
 func (f *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, rawOld, rawNew string) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	return toStatus(f.rename(callerOf(&in.InHeader), in, rawOld, rawNew))
 }
 
@@ -155,6 +157,9 @@ func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*de
 		return nil, err
 	}
 	e.ino, e.payer = old.ino, old.payer
+	if e.life != nil && old.life != nil {
+		e.life = old.life
+	}
 	if e.alias != nil && old.alias != nil {
 		e.charge += memstore.Bytes(len(old.name) - len(e.name))
 		e.name = old.name
@@ -192,6 +197,7 @@ func (f *FS) relink(ino *inode, old, e *dentry, now int64) {
 	ino.unhangLocked(old)
 	ino.hangLocked(e)
 	ino.ctime = now
+	f.useLocked(ino)
 	ino.mu.Unlock()
 }
 

@@ -85,11 +85,13 @@ func (f *FS) ListXAttr(_ <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32
 // size of the mount: EEXIST and ENODATA as the flags ask, E2BIG, ENOSPC,
 // EOPNOTSUPP for what the policy never stores, EPERM for user.safetmp.name.
 func (f *FS) SetXAttr(_ <-chan struct{}, in *fuse.SetXAttrIn, rawName string, data []byte) fuse.Status {
+	f.enter(in.NodeId)
+	defer f.leave()
 	return toStatus(f.setXattr(callerOf(&in.InHeader), in, rawName, data))
 }
 
 func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte) error {
-	ino, err := f.inode(in.NodeId)
+	ino, err := f.living(in.NodeId)
 	if err != nil {
 		return err
 	}
@@ -128,11 +130,13 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 // RemoveXAttr deletes a user attribute (removexattr(2)) and overwrites its
 // value: ENODATA, EPERM for user.safetmp.name.
 func (f *FS) RemoveXAttr(_ <-chan struct{}, h *fuse.InHeader, rawName string) fuse.Status {
+	f.enter(h.NodeId)
+	defer f.leave()
 	return toStatus(f.removeXattr(h, rawName))
 }
 
 func (f *FS) removeXattr(h *fuse.InHeader, rawName string) error {
-	ino, err := f.inode(h.NodeId)
+	ino, err := f.living(h.NodeId)
 	if err != nil {
 		return err
 	}
