@@ -38,6 +38,7 @@ type status struct {
 	Entries    int64             `json:"entries"`
 	Refusals   map[string]uint64 `json:"refusals"`
 	Changes    map[string]uint64 `json:"changes"`
+	Removed    map[string]uint64 `json:"removed"`
 	NoSUID     bool              `json:"nosuid"`
 	NoDev      bool              `json:"nodev"`
 }

@@ -27,6 +27,9 @@ kill. nosuid and nodev always hold.
 Every option can be given as a flag or, as mount(8) users know it, in a list after -o; general words of mount(8) are
 accepted there. Installed as /sbin/mount.safetmp, the program serves lines of /etc/fstab.
 
+What programs leave behind can go before the unmount: --ttl after its last use, --delete-on-close, --owner-exit with the
+session that made it. Nothing that is open is removed by --ttl.
+
 Sizes are bytes, a number with k, m, g or t (powers of 1024), or a percentage of the memory that may be used here: RAM,
 or the limit of the memory cgroup where that is less.
 
@@ -44,6 +47,9 @@ const mountExamples = `  # one gigabyte, for yourself
 
   # for everybody, like /tmp, each user seeing only files of their own
   safetmp mount --shared --size 25% /srv/tmp
+
+  # what nobody has used for ten minutes goes
+  safetmp mount --ttl 10m ~/tmp
 
   # in /etc/fstab, with mount.safetmp installed
   safetmp  /srv/tmp  safetmp  shared,size=25%,nofail  0 0
@@ -83,7 +89,8 @@ Exit codes:
   19 no safetmp there         21 its daemon does not answer          1 anything else`
 
 const listHelp = `Lists what is in the top directory of the safetmp mounted on DIR: the name the program asked for, the name it was
-assigned, owner, size, age and the command that made it, oldest first. Names are shown with control characters escaped.`
+assigned, owner, size, age, the time left where the mount has a time to live, and the command that made it, oldest first.
+Names are shown with control characters escaped.`
 
 const listExamples = `  safetmp ls ~/tmp
   safetmp ls --json ~/tmp | jq -r '.[].assigned'

@@ -53,12 +53,23 @@ func (a *app) list(dir string, asJSON bool) error {
 // writeFiles writes one line per entry.
 func writeFiles(w io.Writer, files []control.File, now time.Time) error {
 	table := newTable(w)
-	fmt.Fprintln(table, "REQUESTED\tASSIGNED\tKIND\tOWNER\tSIZE\tAGE\tCOMMAND")
+	fmt.Fprintln(table, "REQUESTED\tASSIGNED\tKIND\tOWNER\tSIZE\tAGE\tLEFT\tCOMMAND")
 	for _, f := range files {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", orDash(clean(f.Requested)), clean(f.Assigned), clean(f.Kind),
-			ownerText(f.OwnerUID), sizeText(f.Size), ageText(now.Sub(f.Created)), orDash(clean(f.Command)))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", orDash(clean(f.Requested)), clean(f.Assigned), clean(f.Kind),
+			ownerText(f.OwnerUID), sizeText(f.Size), ageText(now.Sub(f.Created)), leftText(f, now), orDash(clean(f.Command)))
 	}
 	return table.Flush()
+}
+
+// leftText is how long an entry still has by the mount's time to live.
+func leftText(f control.File, now time.Time) string {
+	switch {
+	case f.InUse:
+		return "in use"
+	case f.Expires.IsZero():
+		return "-"
+	}
+	return ageText(f.Expires.Sub(now))
 }
 
 func orDash(text string) string { return cmp.Or(text, "-") }

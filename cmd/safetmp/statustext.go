@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -45,10 +46,12 @@ func writeDetails(w io.Writer, s control.Status) error {
 		{"locked", yesNo(s.Locked, s.LockReason)},
 		{"encrypted", yesNo(s.Encrypted, s.EncryptReason)},
 		{"mount flags", flagsText(s)},
+		{"lifetimes", lifetimesText(s)},
 		{"input/output", fmt.Sprintf("%s, transport %s, %s", s.IOMode, s.Transport, s.CacheMode)},
 		{"refused", countsText(s.Refusals)},
 		{"changed", countsText(s.Changes)},
 		{"warned", countsText(s.Warnings)},
+		{"removed", countsText(s.Removed)},
 		{"daemon", fmt.Sprintf("pid %d, version %s, up %s", s.PID, s.Version, ageText(time.Since(s.Started)))},
 	} {
 		fmt.Fprintf(table, "%s:\t%s\n", row[0], clean(row[1]))
@@ -99,6 +102,23 @@ func flagsText(s control.Status) string {
 		}
 	}
 	return strings.Join(flags, ",")
+}
+
+// lifetimesText lists the lifetimes in force.
+func lifetimesText(s control.Status) string {
+	var parts []string
+	if s.TTL > 0 {
+		parts = append(parts, "ttl "+spanText(s.TTL))
+	}
+	for _, rule := range []struct {
+		name string
+		set  bool
+	}{{"delete on close", s.DeleteOnClose}, {"owner exit", s.OwnerExit}} {
+		if rule.set {
+			parts = append(parts, rule.name)
+		}
+	}
+	return cmp.Or(strings.Join(parts, ", "), "none")
 }
 
 // countsText lists counters by rule, "none" if all are zero.

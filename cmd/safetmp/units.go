@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -31,6 +32,17 @@ func ageText(age time.Duration) string {
 		return fmt.Sprintf("%dh", age/time.Hour)
 	}
 	return fmt.Sprintf("%dd", age/(24*time.Hour))
+}
+
+// spanText writes a span of time that somebody chose, as they would: 10m, 1h30m.
+func spanText(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // durationText writes how long something took, to a tenth of a millisecond.

@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // Builder collects the options of one mount from flags and option lists, in the order in which they were given. It is
 // not safe for concurrent use and is spent after Finish.
 type Builder struct {
@@ -22,6 +24,9 @@ type Builder struct {
 	template, templateSource string
 	settings                 []Setting
 	unmasked                 bool // the profile in force enforces nothing
+
+	ttl                      time.Duration // 0: none
+	deleteOnClose, ownerExit bool
 
 	fsname string // empty: the default
 

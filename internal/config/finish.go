@@ -17,7 +17,10 @@ const (
 //
 // Errors: *UsageError, or a failure to read this machine's memory.
 func (b *Builder) Finish() (Options, error) {
-	o := Options{Source: cmp.Or(b.fsname, DefaultSource), Shared: b.shared && !b.private, NoSymfollow: b.noSymfollow}
+	o := Options{
+		Source: cmp.Or(b.fsname, DefaultSource), Shared: b.shared && !b.private, NoSymfollow: b.noSymfollow,
+		TTL: b.ttl, DeleteOnClose: b.deleteOnClose, OwnerExit: b.ownerExit,
+	}
 	for _, step := range []func(*Options) error{
 		b.finishPolicy, b.finishOwner, b.finishMode, b.finishLimits, b.finishShares,
 	} {

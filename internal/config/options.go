@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // Options describe one mount completely. They are plain data, marshalled to JSON by the process that checked them and
 // trusted by the process that serves.
 type Options struct {
@@ -35,6 +37,12 @@ type Options struct {
 	Mode uint32 `json:"mode"`
 	// Shared admits other uids (allow_other).
 	Shared bool `json:"shared"`
+	// TTL is how long after its last use an entry of the root directory is removed, 0 for never. DeleteOnClose removes
+	// regular files at their last close, OwnerExit the entries of sessions that have ended.
+	TTL           time.Duration `json:"ttl,omitempty"`
+	DeleteOnClose bool          `json:"delete_on_close,omitempty"`
+	OwnerExit     bool          `json:"owner_exit,omitempty"`
+
 	// NoSymfollow asks for MS_NOSYMFOLLOW even where the policy lets symbolic links be made.
 	NoSymfollow bool `json:"no_symfollow"`
 }

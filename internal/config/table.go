@@ -31,6 +31,9 @@ var options = []option{
 	{"private", "", "let only the owner in, root included in the refusal; wins over shared", func(b *Builder, _, _ string) error { b.private = true; return nil }},
 	{"user_size", "SIZE", "on a shared mount, the share of one user: a size or % of the mount's (default 50%)", parseUserSize},
 	{"user_inodes", "N", "on a shared mount, how many files one user may have (default: half)", parseUserInodes},
+	{"ttl", "TIME", "remove an entry of the top directory, with all below it, this long after its last use: 30s, 10m, 2h, 1d", parseTTL},
+	{"delete_on_close", "", "remove a regular file when its last descriptor is closed", func(b *Builder, _, _ string) error { b.deleteOnClose = true; return nil }},
+	{"owner_exit", "", "remove an entry of the top directory when the last process of the session that made it has ended", func(b *Builder, _, _ string) error { b.ownerExit = true; return nil }},
 	{"fsname", "NAME", "the source that mount tables show (default safetmp)", parseSource},
 	{"nosymfollow", "", "never follow symbolic links, even those that the policy lets be made", func(b *Builder, _, _ string) error { b.noSymfollow = true; return nil }},
 }

@@ -50,6 +50,11 @@ type Status struct {
 	Warnings map[string]uint64 `json:"warnings"` // requests that would be refused or changed if the policy were enforced
 	Changes  map[string]uint64 `json:"changes"`  // requests let through changed (a mode masked), by policy rule
 
+	TTL           time.Duration     `json:"ttl,omitempty"` // nanoseconds; of entries of the root, 0: none
+	DeleteOnClose bool              `json:"delete_on_close,omitempty"`
+	OwnerExit     bool              `json:"owner_exit,omitempty"`
+	Removed       map[string]uint64 `json:"removed"` // entries that a lifetime removed, by its option
+
 	Detached    bool `json:"detached"` // lazily unmounted: the wipe comes with the last close
 	NoSUID      bool `json:"nosuid"`
 	NoDev       bool `json:"nodev"`
@@ -68,8 +73,10 @@ type File struct {
 	Size      int64     `json:"size"`      // bytes
 	Allocated int64     `json:"allocated"` // bytes of pages held
 	Created   time.Time `json:"created"`
-	PID       uint32    `json:"pid"`     // of the process that made it, in the daemon's pid namespace
-	Command   string    `json:"command"` // of that process, as the kernel's comm: at most 15 bytes
+	PID       uint32    `json:"pid"`              // of the process that made it, in the daemon's pid namespace
+	Command   string    `json:"command"`          // of that process, as the kernel's comm: at most 15 bytes
+	InUse     bool      `json:"in_use,omitempty"` // open, or something below it is; told only where there is a TTL
+	Expires   time.Time `json:"expires,omitzero"` // when the TTL removes it unless it is used before
 }
 
 // Report says how a mount ended.

@@ -40,6 +40,7 @@ type Daemon struct {
 	conn    *fuseconn.Conn
 	control *control.Server
 	guard   *watch.Guard // nil in `run`, whose mount ends with its namespace
+	reaper  *reaper      // nil without lifetimes
 
 	// mu makes sure that the end begins once.
 	mu     sync.Mutex
@@ -75,6 +76,7 @@ func StartGuarded(opts config.Options, m *mount.Mounted, g *watch.Guard) (*Daemo
 		d.Harden(false)
 	}
 	d.conn.Serve()
+	d.reaper.start(d.fs)
 	go d.awaitUnmount()
 	return d, nil
 }
@@ -97,6 +99,7 @@ func (d *Daemon) assemble() (err error) {
 }
 
 func (d *Daemon) newFS() (*fs.FS, error) {
+	lifetimes := d.lifetimes()
 	namer, err := policy.NewNamer(rand.Reader, d.opts.NameTemplate)
 	if err != nil {
 		return nil, err
@@ -111,6 +114,8 @@ func (d *Daemon) newFS() (*fs.FS, error) {
 		RootMode: d.opts.Mode,
 		Report:   newRefusalLog(slog.Default(), time.Now).add,
 		Command:  commandOf,
+
+		Lifetimes: lifetimes,
 	})
 }
 

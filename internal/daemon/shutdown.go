@@ -87,6 +87,7 @@ func (d *Daemon) finish(forced bool) {
 	if d.conn != nil {
 		d.conn.Stop()
 	}
+	d.reaper.end()
 	report := control.Report{Forced: forced, Complete: true}
 	if d.fs != nil {
 		d.fs.Close()

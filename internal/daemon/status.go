@@ -46,6 +46,8 @@ func (d *Daemon) describePolicy(s *control.Status) {
 	s.Listing = d.policy.Listing().String()
 	s.Scope = d.policy.Scope().String()
 	s.Names = namesOf(d.policy)
+	s.TTL, s.DeleteOnClose, s.OwnerExit = d.opts.TTL, d.opts.DeleteOnClose, d.opts.OwnerExit
+	s.Removed = byName(d.fs.Removed())
 	c := d.fs.Counters()
 	s.Refusals, s.Changes = byName(c.Refused), byName(c.Changed)
 	s.Warnings = byName(c.Warned)
@@ -62,7 +64,7 @@ func namesOf(p *policy.Policy) string {
 	return "requested"
 }
 
-func byName(counts map[policy.Rule]uint64) map[string]uint64 {
+func byName[K ~string](counts map[K]uint64) map[string]uint64 {
 	out := make(map[string]uint64, len(counts))
 	for rule, n := range counts {
 		out[string(rule)] = n
@@ -105,6 +107,7 @@ func describeFile(f fs.File) control.File {
 	out := control.File{
 		Assigned: f.Assigned, Requested: f.Requested, Kind: kind.String(), Mode: f.Mode & 07777,
 		OwnerUID: f.UID, Size: f.Size, Allocated: f.Allocated, Created: f.Created, PID: f.PID, Command: f.Command,
+		InUse: f.InUse, Expires: f.Expires,
 	}
 	if out.Requested == out.Assigned {
 		out.Requested = ""
