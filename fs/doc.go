@@ -17,8 +17,8 @@
 //   - A file that was unlinked stays readable and writable through descriptors
 //     that are open, and its contents are overwritten once the kernel forgets
 //     it.
-//   - What a lifetime removes is not open and cannot be opened any more, by whatever
-//     name the kernel has cached.
+//   - What a time to live removes is not open, and cannot be opened any more by a
+//     name that the kernel has cached.
 //   - Accounting is taken from the store before an entry exists and is given
 //     back when it is gone.
 //
