@@ -19,6 +19,8 @@ var differences = []difference{
 	{"model", "atime of a listing", "a listing of a plain directory is cached by the kernel; the daemon may not see it"},
 	{"model", "truncate of an empty file", "truncate(2) to 0 of a file of 0 bytes changes its times, since the kernel sends the same as for open(2) with " +
 		"O_TRUNC, which has to"},
+	{"model", "chown to nothing", "chown(2) to -1 and -1 of another user's set-id file is EPERM on tmpfs and clears the bits here: the kernel sends " +
+		"the same request as for a write"},
 	{"model", "times of a FIFO", "what goes through a FIFO passes inside the kernel, which does not stamp FIFOs of FUSE (S_NOCMTIME)"},
 	{"model", "fallocated is data", "SEEK_DATA and SEEK_HOLE take what fallocate made for data, tmpfs takes it for a hole; lseek(2) allows both"},
 }

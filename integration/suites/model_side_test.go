@@ -42,6 +42,7 @@ func (s *side) begin(number int64) error {
 	for i := range s.fds {
 		s.fds[i] = -1
 	}
+	unix.Umask(s.umask)
 	if err := os.MkdirAll(filepath.Join(s.root, deep), 0o755); err != nil {
 		return err
 	}

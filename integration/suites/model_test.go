@@ -207,13 +207,17 @@ func (m *model) step(t *rapid.T) {
 	}
 }
 
-// noteRead remembers that the file in a slot may have been read.
+// noteRead remembers that the file in a slot may have been read, under the id
+// that both sides then have for it.
 func (m *model) noteRead(slot int) {
-	var st unix.Stat_t
-	if unix.Fstat(m.tmpfs.fds[slot], &st) == nil {
-		m.read[m.tmpfs.id(st.Ino)] = true
-		m.notePeer(slot)
-	}
+	m.owner.do(func() {
+		for _, s := range m.sides() {
+			var st unix.Stat_t
+			if unix.Fstat(s.fds[slot], &st) == nil {
+				m.read[s.id(st.Ino)] = true
+			}
+		}
+	})
 }
 
 // noteVague remembers the directories that a call may have stamped vaguely.
@@ -224,22 +228,13 @@ func (m *model) noteVague(c call) {
 	for _, p := range c.places {
 		up, _ := parent(p)
 		m.owner.do(func() {
-			var st unix.Stat_t
-			if unix.Fstatat(m.tmpfs.dir(up), up.path, &st, 0) == nil {
-				m.vague[m.tmpfs.id(st.Ino)] = true
-			}
-			if unix.Fstatat(m.safetmp.dir(up), up.path, &st, 0) == nil {
-				m.safetmp.id(st.Ino)
+			for _, s := range m.sides() {
+				var st unix.Stat_t
+				if unix.Fstatat(s.dir(up), up.path, &st, 0) == nil {
+					m.vague[s.id(st.Ino)] = true
+				}
 			}
 		})
-	}
-}
-
-// notePeer gives the file in a slot its id on the other side as well.
-func (m *model) notePeer(slot int) {
-	var st unix.Stat_t
-	if unix.Fstat(m.safetmp.fds[slot], &st) == nil {
-		m.safetmp.id(st.Ino)
 	}
 }
 
