@@ -36,10 +36,19 @@ func (o Options) Store() memstore.Config {
 	return memstore.Config{
 		Limit:       memstore.Bytes(o.SizeBytes),
 		Inodes:      o.Inodes,
-		OwnerLimit:  memstore.Bytes(o.UserSizeBytes),
-		OwnerInodes: o.UserInodes,
+		OwnerLimit:  memstore.Bytes(ownShare(o.UserSizeBytes, o.SizeBytes)),
+		OwnerInodes: ownShare(o.UserInodes, o.Inodes),
 		Lock:        memstore.LockTry,
 	}
+}
+
+// ownShare is a user's share of a whole, 0 if it is the whole: who uses that up meets the limit of the mount, which is
+// ENOSPC as on tmpfs, and not that of a share, which is EDQUOT and which few programs await.
+func ownShare(share, whole int64) int64 {
+	if share >= whole {
+		return 0
+	}
+	return share
 }
 
 // checkPolicy has policy judge profile, file, rules and name template, and notes what the result means for the rest.

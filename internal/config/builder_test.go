@@ -229,16 +229,28 @@ func TestShares(t *testing.T) {
 	assert.EqualValues(t, 512<<10, got.UserSizeBytes)
 	assert.EqualValues(t, 50, got.UserInodes)
 
-	got, err = parse(fakeSystem(0), "--shared", "--size=4k", "--user-size=1g", "--user-inodes=1m", "--nr-inodes=2")
-	require.NoError(t, err)
-	assert.EqualValues(t, 4<<10, got.UserSizeBytes, "a share is never more than the whole, nor less than a page")
-	assert.EqualValues(t, 2, got.UserInodes)
-
 	store := got.Store()
 	assert.EqualValues(t, got.SizeBytes, store.Limit)
 	assert.EqualValues(t, got.Inodes, store.Inodes)
 	assert.EqualValues(t, got.UserSizeBytes, store.OwnerLimit)
 	assert.EqualValues(t, got.UserInodes, store.OwnerInodes)
+
+	got, err = parse(fakeSystem(0), "--shared", "--size=4k", "--user-size=1g", "--user-inodes=1m", "--nr-inodes=2")
+	require.NoError(t, err)
+	assert.EqualValues(t, 4<<10, got.UserSizeBytes, "a share is never more than the whole, nor less than a page")
+	assert.EqualValues(t, 2, got.UserInodes)
+}
+
+// A share as large as the mount is no limit of its own: what is full then is the mount, ENOSPC.
+func TestAWholeShareIsNone(t *testing.T) {
+	got, err := parse(fakeSystem(0), "--shared", "--size=1g", "--nr_inodes=100", "--user-size=100%", "--user-inodes=100")
+	require.NoError(t, err)
+	assert.Zero(t, got.Store().OwnerLimit)
+	assert.Zero(t, got.Store().OwnerInodes)
+	got, err = parse(fakeSystem(0), "--shared", "--size=1g", "--nr_inodes=100", "--user-size=99%", "--user-inodes=99")
+	require.NoError(t, err)
+	assert.EqualValues(t, got.UserSizeBytes, got.Store().OwnerLimit)
+	assert.EqualValues(t, 99, got.Store().OwnerInodes)
 }
 
 func TestSizeStaysWithinTheCgroup(t *testing.T) {
