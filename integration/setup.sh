@@ -17,6 +17,8 @@ tar:tar:archives
 unshare:util-linux:namespaces
 zsh:zsh:its completion
 fish:fish:its completion
+stress-ng:stress-ng:the filesystem stressors
+fio:fio:verified I/O
 gocryptfs:gocryptfs:its column in the benchmark
 encfs:encfs:its column in the benchmark
 securefs:securefs:its column in the benchmark

@@ -15,6 +15,10 @@ var differences = []difference{
 	{"posixtest", "FcntlFlockLocksFile", "fails on tmpfs: it wants two descriptors of one process to conflict over a POSIX lock, which fcntl_locking(2) " +
 		"excludes; go-fuse's own runner leaves it out as well"},
 
+	{"stress", "fiemap", "not possible on tmpfs either: neither answers FS_IOC_FIEMAP"},
+	{"stress", "verity", "not possible on tmpfs either: neither has fs-verity"},
+	{"stress", "io-uring", "fails on tmpfs too: this stress-ng asks IORING_OP_STATX for a path that it has not made"},
+
 	{"model", "atime of a read", "reads that the page cache answers do not reach the daemon, and the kernel keeps no atime for FUSE (S_NOATIME)"},
 	{"model", "atime of a listing", "a listing of a plain directory is cached by the kernel; the daemon may not see it"},
 	{"model", "truncate of an empty file", "truncate(2) to 0 of a file of 0 bytes changes its times, since the kernel sends the same as for open(2) with " +

@@ -11,10 +11,13 @@
 //     result, errno, stat field, change of a time and content compared.
 //   - TestConcurrency: several processes on the same names and files, then the
 //     whole filesystem held against itself and its accounting.
-//   - TestExercise (fsx): random reads, writes, truncates, mappings and holes
-//     against a shadow copy.
+//   - TestExercise, after fsx: random reads, writes, truncates, mappings, holes,
+//     copies and splices against a shadow copy.
 //   - TestPosix, TestStress, TestFio: go-fuse's posixtest, the filesystem
 //     stressors of stress-ng and fio with verification.
+//
+// Each runs over the configurations of matrix_test.go. docs/conformance.md has
+// the results side by side.
 //
 // # Guarantees
 //

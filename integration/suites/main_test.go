@@ -21,7 +21,6 @@ const basePrefix = "safetmp-suites-"
 // suite is what TestMain prepares; immutable while tests run.
 var suite struct {
 	base  string // folder of this run
-	bin   string // safetmp, the product
 	races string // prefix of the race detector's reports
 }
 
@@ -69,7 +68,7 @@ func prepare() error {
 	if err != nil {
 		return err
 	}
-	suite.base, suite.bin, suite.races = base, filepath.Join(base, "safetmp"), filepath.Join(base, "race")
+	suite.base, suite.races = base, filepath.Join(base, "race")
 	if err := os.Chmod(base, 0o755); err != nil {
 		return err
 	}
@@ -111,24 +110,6 @@ func leftBehind() []string {
 		left = append(left, err.Error())
 	}
 	return left
-}
-
-// product builds cmd/safetmp once, with the race detector if the tests have it.
-func product(t testing.TB) string {
-	t.Helper()
-	if _, err := os.Stat(suite.bin); err == nil {
-		return suite.bin
-	}
-	args := []string{"build", "-o", suite.bin}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	cmd := exec.Command("go", append(args, "./cmd/safetmp")...)
-	cmd.Dir = "../.."
-	if report, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build safetmp: %v\n%s", err, report)
-	}
-	return suite.bin
 }
 
 // raceReports takes what the race detector reported in daemons so far.

@@ -70,14 +70,6 @@ func mountChecked(t testing.TB, bound time.Duration, words ...string) *live {
 	return start(t, bound, dir, helperCommand("serve", dir, strings.Join(words, ",")))
 }
 
-// mountProduct mounts through the real binary.
-func mountProduct(t testing.TB, bound time.Duration, words ...string) *live {
-	t.Helper()
-	needRoot(t)
-	bin, dir := product(t), newMountpoint(t)
-	return start(t, bound, dir, exec.Command(bin, "mount", "-f", dir, "-o", strings.Join(words, ",")))
-}
-
 // start runs the daemon and waits until it answers.
 func start(t testing.TB, bound time.Duration, dir string, cmd *exec.Cmd) *live {
 	t.Helper()
