@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -176,7 +175,7 @@ func pieces(fd int) string {
 			}
 			if string(buf[:n]) != zero[:n] {
 				fmt.Fprint(sum, off)
-				_, _ = io.WriteString(sum, string(buf[:n]))
+				_, _ = sum.Write(buf[:n])
 			}
 		}
 		off = hole
