@@ -38,19 +38,30 @@ func bareBytes(mode uint32, link string) memstore.Bytes {
 // about to give back.
 const reclaimWait = 50 * time.Millisecond
 
+// PauseWith makes requests wait by means of pause instead of sleeping, so that
+// whoever serves them can serve others meanwhile. It returns false if a request
+// may not wait at all. It is to be called before the first request.
+func (f *FS) PauseWith(pause func(time.Duration) bool) { f.pause = pause }
+
 // withReclaim runs take, which asks the store for room. If there is none while
 // unlinked inodes still wait for the kernel's FORGET, which it sends after the
 // unlink has returned, take is tried again for a short while: a program that
 // deletes and then writes must not see ENOSPC for room that it has made.
+//
+// Preconditions: no lock of this package is held, as whoever serves the request
+// serves others while it waits.
 func (f *FS) withReclaim(take func() error) error {
 	err := take()
 	if err == nil || !outOfRoom(err) || f.orphans.Load() == 0 {
 		return err
 	}
+	mustHoldNone()
 	for deadline := time.Now().Add(reclaimWait); time.Now().Before(deadline); {
 		before := f.orphans.Load()
 		runtime.Gosched()
-		time.Sleep(time.Millisecond)
+		if !f.pause(time.Millisecond) {
+			return err
+		}
 		if err = take(); err == nil || !outOfRoom(err) {
 			return err
 		}
@@ -59,6 +70,12 @@ func (f *FS) withReclaim(take func() error) error {
 		}
 	}
 	return err
+}
+
+// sleep waits where nothing else was asked for.
+func sleep(d time.Duration) bool {
+	time.Sleep(d)
+	return true
 }
 
 // outOfRoom says whether err is about a limit of the store.

@@ -88,6 +88,9 @@ type FS struct {
 	// lives is nil without lifetimes.
 	lives *lives
 
+	// pause is how a request waits; it is set before the first one.
+	pause func(time.Duration) bool
+
 	// orphans counts inodes without a link that the kernel still holds.
 	orphans atomic.Int64
 
@@ -119,6 +122,7 @@ func New(o Options) (*FS, error) {
 		policy:        o.Policy,
 		store:         o.Store,
 		started:       o.Now(),
+		pause:         sleep,
 		answerOpens:   o.AnswerOpens || o.Lifetimes.watchOpens(),
 		lives:         newLives(o.Lifetimes),
 		openFlags:     fuse.FOPEN_KEEP_CACHE, // only this kernel changes contents

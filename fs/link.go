@@ -39,7 +39,7 @@ func (f *FS) linkTo(c caller, in *fuse.LinkIn, rawName string, out *fuse.EntryOu
 	if err != nil {
 		return err
 	}
-	if err := f.placeLink(c, dir, e, ino); err != nil {
+	if err := f.withReclaim(func() error { return f.placeLink(c, dir, e, ino) }); err != nil {
 		return err
 	}
 	f.giveEntry(dir, ino, out)
@@ -54,7 +54,7 @@ func (f *FS) placeLink(c caller, dir *inode, e *dentry, ino *inode) error {
 	if err := d.vacantLocked(f.scopeOf(c), requestedName(e)); err != nil {
 		return err
 	}
-	if err := f.withReclaim(func() error { return f.store.ChargeMeta(e.payer, e.charge) }); err != nil {
+	if err := f.store.ChargeMeta(e.payer, e.charge); err != nil {
 		return err
 	}
 	now := f.now()

@@ -60,6 +60,16 @@ func release(rank int) {
 	delete(held.ranks, id)
 }
 
+// mustHoldNone panics if the calling goroutine holds a lock.
+func mustHoldNone() {
+	id := goroutineID()
+	held.mu.Lock()
+	defer held.mu.Unlock()
+	if n := len(held.ranks[id]); n != 0 {
+		panic(fmt.Sprintf("fs: waiting with locks of %d ranks held", n))
+	}
+}
+
 // rankedMutex is a sync.Mutex that checks the lock order.
 type rankedMutex struct {
 	mu   sync.Mutex

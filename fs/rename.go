@@ -49,14 +49,20 @@ func (f *FS) rename(c caller, in *fuse.RenameIn, rawOld, rawNew string) error {
 	}
 	m := &move{c: c, scope: f.scopeOf(c), from: from, to: to, rawOld: rawOld, rawNew: rawNew,
 		exchange: in.Flags&unix.RENAME_EXCHANGE != 0, now: f.now()}
-	defer f.lockMove(from, to)()
+	noReplace := in.Flags&unix.RENAME_NOREPLACE != 0
+	return f.withReclaim(func() error { return f.carryOut(m, noReplace) })
+}
+
+// carryOut moves the entry, or leaves everything as it was.
+func (f *FS) carryOut(m *move, noReplace bool) error {
+	defer f.lockMove(m.from, m.to)()
 	if err := m.resolveLocked(); err != nil {
 		return err
 	}
 	if m.dst != nil && m.dst.ino == m.src.ino {
 		return nil
 	}
-	if m.dst != nil && in.Flags&unix.RENAME_NOREPLACE != 0 {
+	if m.dst != nil && noReplace {
 		return syscall.EEXIST
 	}
 	if m.exchange {
@@ -166,7 +172,7 @@ func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*de
 		e.alias.pid, e.alias.command = old.alias.pid, old.alias.command
 		e.alias.looked.Store(old.alias.looked.Load())
 	}
-	if err := f.withReclaim(func() error { return f.store.ChargeMeta(e.payer, e.charge) }); err != nil {
+	if err := f.store.ChargeMeta(e.payer, e.charge); err != nil {
 		return nil, err
 	}
 	return e, nil
