@@ -32,7 +32,7 @@ setup: ## install what the tests need (root), or say what is missing
 # are no pure function of the code.
 test: setup ## run everything
 	$(GO) test -race -count=1 -timeout 5m ./fs/... ./memstore/... ./policy/... \
-	  ./internal/bench ./internal/config ./internal/control ./internal/daemon ./internal/sessions ./internal/fuseconn ./internal/mount
+	  ./internal/bench ./internal/config ./internal/control ./internal/daemon ./internal/sessions ./internal/fuseconn ./internal/uring ./internal/mount
 	$(GO) test -count=1 -timeout 4m ./cmd/... ./internal/sandbox ./internal/house
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration/...

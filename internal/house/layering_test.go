@@ -32,6 +32,7 @@ var forbidden = []struct{ from, to, reason string }{
 	{"internal", "safetmp/cmd", "imports point down"},
 	{"internal/fuseconn", "safetmp/policy", "the connection moves requests; fs asks the policy"},
 	{"internal/fuseconn", "safetmp/memstore", "the connection moves requests; fs uses the store"},
+	{"internal/uring", "safetmp/", "a ring moves commands; it knows nothing of FUSE or of us"},
 	{"internal/mount", "safetmp/fs", "mounting knows nothing of what is mounted"},
 	{"internal/control", "safetmp/fs", "the socket carries plain data; internal/daemon fills it"},
 	{"internal/sessions", "safetmp/", "it reads /proc and knows nothing of ours"},
