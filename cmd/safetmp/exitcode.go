@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"safetmp/internal/config"
+	"safetmp/internal/fuseconn"
 	"safetmp/internal/mount"
 	"safetmp/policy"
 )
@@ -29,6 +30,7 @@ const (
 	exitWipeUncertain = 20 // unmounted, but nobody confirmed that everything was overwritten
 	exitNoDaemon      = 21 // the mount is there and its daemon does not answer
 	exitUnusable      = 22 // doctor: neither mount nor run can work here (1: they do, and something is weaker than promised)
+	exitNoTransport   = 23 // --transport uring: this kernel does not offer FUSE over io_uring, or io_uring is forbidden; nothing was mounted
 
 	exitRunFailed     = 125 // run: safetmp itself failed (user namespaces not available, no /dev/fuse, ...), the command was not started or was lost
 	exitNotExecutable = 126 // run: the command was found and could not be executed
@@ -49,6 +51,7 @@ var exitCodes = []struct {
 	{mount.ErrNoDevice, exitNoDevice},
 	{mount.ErrNoHelper, exitNoHelper},
 	{mount.ErrNotSafetmp, exitNotSafetmp},
+	{fuseconn.ErrNoRings, exitNoTransport},
 	{unix.EBUSY, exitBusy},
 }
 

@@ -61,7 +61,7 @@ Exit codes:
   0 mounted and answering     2 wrong flag, value or policy file     10 DIR does not exist
   11 DIR is no directory      12 DIR is not empty                    13 a safetmp is mounted there already
   14 not permitted            15 no usable /dev/fuse                 16 no fusermount3 and no privilege
-  20 (-f) wipe not complete   1 anything else`
+  20 (-f) wipe not complete   23 no io_uring (--transport uring)     1 anything else`
 
 const umountHelp = `Unmounts the safetmp mounted on DIR and returns once every byte it held is overwritten, with a line that says how
 much that was. A mount in use stays as it is; who holds it is listed.

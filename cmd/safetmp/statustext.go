@@ -47,7 +47,7 @@ func writeDetails(w io.Writer, s control.Status) error {
 		{"encrypted", yesNo(s.Encrypted, s.EncryptReason)},
 		{"mount flags", flagsText(s)},
 		{"lifetimes", lifetimesText(s)},
-		{"input/output", fmt.Sprintf("%s, transport %s, %s", s.IOMode, s.Transport, s.CacheMode)},
+		{"input/output", fmt.Sprintf("%s, transport %s, %s", s.IOMode, transportText(s), s.CacheMode)},
 		{"refused", countsText(s.Refusals)},
 		{"changed", countsText(s.Changes)},
 		{"warned", countsText(s.Warnings)},
@@ -57,6 +57,14 @@ func writeDetails(w io.Writer, s control.Status) error {
 		fmt.Fprintf(table, "%s:\t%s\n", row[0], clean(row[1]))
 	}
 	return table.Flush()
+}
+
+// transportText names the way requests come, and why it is not io_uring.
+func transportText(s control.Status) string {
+	if s.TransportReason == "" {
+		return s.Transport
+	}
+	return fmt.Sprintf("%s (io_uring: %s)", s.Transport, s.TransportReason)
 }
 
 // stateText is the state in a word or two.

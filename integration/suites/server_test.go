@@ -62,7 +62,9 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
-	s.conn.Serve()
+	if err := s.conn.Serve(); err != nil {
+		return err
+	}
 	go s.answer()
 	<-s.conn.Done()
 	s.conn.Stop()
@@ -93,7 +95,7 @@ func newServer(dir, words string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.conn, err = fuseconn.New(m.Dev, s.fs, slog.Default()); err != nil {
+	if s.conn, err = fuseconn.New(m.Dev, s.fs, slog.Default(), fuseconn.Transport(opts.Transport)); err != nil {
 		return nil, err
 	}
 	return s, s.conn.Init()

@@ -5,7 +5,8 @@ import "time"
 // Builder collects the options of one mount from flags and option lists, in the order in which they were given. It is
 // not safe for concurrent use and is spent after Finish.
 type Builder struct {
-	system System
+	system   System
+	defaults error // of parsing System.Defaults
 
 	size       amount // zero value: the default
 	sizeSource string
@@ -32,7 +33,12 @@ type Builder struct {
 
 	exec, noexec                 string // the flag, if it was given
 	shared, private, noSymfollow bool
+	transport                    string
 }
 
-// New returns an empty Builder for this system.
-func New(system System) *Builder { return &Builder{system: system} }
+// New returns a Builder for this system in which nothing was given yet.
+func New(system System) *Builder {
+	b := &Builder{system: system}
+	b.defaults = b.ParseList(system.Defaults)
+	return b
+}

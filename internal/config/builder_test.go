@@ -51,8 +51,20 @@ func TestDefaults(t *testing.T) {
 	got, err := parse(fakeSystem(1000))
 	require.NoError(t, err)
 	assert.Equal(t, Options{
-		Source: "safetmp", SizeBytes: 4 << 30, Inodes: 1 << 20, UID: 1000, GID: 100, Mode: 0o700,
+		Source: "safetmp", SizeBytes: 4 << 30, Inodes: 1 << 20, UID: 1000, GID: 100, Mode: 0o700, Transport: "auto",
 	}, got)
+}
+
+func TestWhatIsGivenCountsMoreThanDefaults(t *testing.T) {
+	system := fakeSystem(1000)
+	system.Defaults = "transport=uring,size=1m"
+	got, err := parse(system, "--size=2m")
+	require.NoError(t, err)
+	assert.Equal(t, "uring", got.Transport)
+	assert.EqualValues(t, 2<<20, got.SizeBytes)
+	system.Defaults = "size=?"
+	_, err = parse(system)
+	require.Error(t, err)
 }
 
 func TestFlagsAndListMeanTheSame(t *testing.T) {
@@ -69,6 +81,7 @@ func TestFlagsAndListMeanTheSame(t *testing.T) {
 		{"--shared --user-size=10% --user-inodes=7", "shared,user_size=10%,user_inodes=7"},
 		{"--fsname=x", "fsname=x"},
 		{"--nosymfollow", "nosymfollow"},
+		{"--transport=dev", "transport=dev"},
 		{"--name-template={random}{ext}", "name_template={random}{ext}"},
 		{"--profile=strict", "profile=strict"},
 	}

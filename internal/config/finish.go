@@ -17,9 +17,12 @@ const (
 //
 // Errors: *UsageError, or a failure to read this machine's memory.
 func (b *Builder) Finish() (Options, error) {
+	if b.defaults != nil {
+		return Options{}, b.defaults
+	}
 	o := Options{
 		Source: cmp.Or(b.fsname, DefaultSource), Shared: b.shared && !b.private, NoSymfollow: b.noSymfollow,
-		TTL: b.ttl, DeleteOnClose: b.deleteOnClose, OwnerExit: b.ownerExit,
+		TTL: b.ttl, DeleteOnClose: b.deleteOnClose, OwnerExit: b.ownerExit, Transport: cmp.Or(b.transport, "auto"),
 	}
 	for _, step := range []func(*Options) error{
 		b.finishPolicy, b.finishOwner, b.finishMode, b.finishLimits, b.finishShares,

@@ -45,6 +45,8 @@ type Options struct {
 
 	// NoSymfollow asks for MS_NOSYMFOLLOW even where the policy lets symbolic links be made.
 	NoSymfollow bool `json:"no_symfollow"`
+	// Transport is how requests come from the kernel: "auto", "dev" or "uring".
+	Transport string `json:"transport"`
 }
 
 // DefaultSource is what mountinfo shows as the source of a mount.

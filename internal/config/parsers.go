@@ -127,3 +127,13 @@ func ruleParser(rule string) func(*Builder, string, string) error {
 		return nil
 	}
 }
+
+// parseTransport takes one of the ways that internal/fuseconn knows.
+func parseTransport(b *Builder, source, raw string) error {
+	switch raw {
+	case "auto", "dev", "uring":
+		b.transport = raw
+		return nil
+	}
+	return badValue(source, raw, "a transport", "auto, dev or uring")
+}

@@ -20,6 +20,8 @@ type System struct {
 	PrimaryGroup func(uid uint32) (uint32, bool)
 	// ReadFile reads a policy file.
 	ReadFile func(path string) ([]byte, error)
+	// Defaults is an option list that counts less than anything given.
+	Defaults string
 }
 
 // HostSystem asks this machine.
@@ -32,6 +34,7 @@ func HostSystem() System {
 		GroupID:      lookupGroup,
 		PrimaryGroup: lookupPrimaryGroup,
 		ReadFile:     readPolicyFile,
+		Defaults:     testDefaults(),
 	}
 }
 

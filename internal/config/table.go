@@ -35,6 +35,7 @@ var options = []option{
 	{"delete_on_close", "", "remove a regular file when its last descriptor is closed", func(b *Builder, _, _ string) error { b.deleteOnClose = true; return nil }},
 	{"owner_exit", "", "remove an entry of the top directory when the last process of the session that made it has ended", func(b *Builder, _, _ string) error { b.ownerExit = true; return nil }},
 	{"fsname", "NAME", "the source that mount tables show (default safetmp)", parseSource},
+	{"transport", "WAY", "how requests reach safetmp: auto (default), dev (read and write), uring (io_uring, or no mount)", parseTransport},
 	{"nosymfollow", "", "never follow symbolic links, even those that the policy lets be made", func(b *Builder, _, _ string) error { b.noSymfollow = true; return nil }},
 }
 

@@ -44,7 +44,9 @@ type Status struct {
 	EncryptReason string `json:"encrypt_reason,omitempty"`
 	IOMode        string `json:"io_mode"`
 	Transport     string `json:"transport"`
-	CacheMode     string `json:"cache_mode"`
+	// TransportReason says why requests do not come by io_uring, empty if they do or nobody asked for it.
+	TransportReason string `json:"transport_reason,omitempty"`
+	CacheMode       string `json:"cache_mode"`
 
 	Refusals map[string]uint64 `json:"refusals"` // requests refused, by policy rule
 	Warnings map[string]uint64 `json:"warnings"` // requests that would be refused or changed if the policy were enforced

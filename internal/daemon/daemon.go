@@ -75,7 +75,12 @@ func StartGuarded(opts config.Options, m *mount.Mounted, g *watch.Guard) (*Daemo
 	if g != nil {
 		d.Harden(false)
 	}
-	d.conn.Serve()
+	if err := d.conn.Serve(); err != nil {
+		_ = g.ForceDetach(m.Entry)
+		d.finish(true)
+		d.Close()
+		return nil, err
+	}
 	d.reaper.start(d.fs)
 	go d.awaitUnmount()
 	return d, nil
@@ -92,7 +97,7 @@ func (d *Daemon) assemble() (err error) {
 	if d.fs, err = d.newFS(); err != nil {
 		return err
 	}
-	if d.conn, err = fuseconn.New(d.mounted.Dev, d.fs, slog.Default()); err != nil {
+	if d.conn, err = fuseconn.New(d.mounted.Dev, d.fs, slog.Default(), fuseconn.Transport(d.opts.Transport)); err != nil {
 		return err
 	}
 	return d.conn.Init()

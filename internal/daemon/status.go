@@ -31,9 +31,10 @@ func (d *Daemon) Status() control.Status {
 		Shared:     d.opts.Shared,
 		OwnerUID:   d.opts.UID,
 		IOMode:     "memory",
-		Transport:  "dev",
 		CacheMode:  "cached",
 	}
+	transport := d.conn.State()
+	s.Transport, s.TransportReason = string(transport.Transport), transport.Reason
 	d.describePolicy(&s)
 	d.describeStore(&s)
 	d.describeMount(&s)

@@ -13,23 +13,11 @@ const (
 	headroom = 4096
 	// scratch is how much of a reply buffer a failed request may have used.
 	scratch = 512
-	// outHeaderSize is the size of the header of a reply.
+	// inHeaderSize and outHeaderSize are the sizes of the headers of a request
+	// and of a reply.
+	inHeaderSize  = int(unsafe.Sizeof(fuse.InHeader{}))
 	outHeaderSize = int(unsafe.Sizeof(fuse.OutHeader{}))
 )
-
-// newReader maps a request buffer and a reply buffer.
-func newReader() (*reader, error) {
-	in, err := newBuffer(MaxWrite + headroom)
-	if err != nil {
-		return nil, err
-	}
-	out, err := newBuffer(MaxWrite + headroom)
-	if err != nil {
-		freeBuffer(in)
-		return nil, err
-	}
-	return &reader{in: in, out: out}, nil
-}
 
 // newBuffer maps memory outside the Go heap that is in no core dump and no
 // forked child, and locks it where that is permitted.

@@ -48,11 +48,11 @@ func pair(t *testing.T) (*Conn, int, *bytes.Buffer) {
 	require.NoError(t, err)
 	require.NoError(t, unix.SetsockoptTimeval(fds[1], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}))
 	var log bytes.Buffer
-	c, err := New(os.NewFile(uintptr(fds[0]), "kernel"), newFS(t), slog.New(slog.NewTextHandler(&log, nil)))
+	c, err := New(os.NewFile(uintptr(fds[0]), "kernel"), newFS(t), slog.New(slog.NewTextHandler(&log, nil)), Auto)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = unix.Close(fds[1])
-		c.unmap()
+		c.freeReaders()
 		_ = c.dev.Close()
 	})
 	return c, fds[1], &log
@@ -138,16 +138,16 @@ func TestMalformedAndUnknownRequests(t *testing.T) {
 		{"stale nodeid", message(opGetattr, 7, 99, make([]byte, 16)), fuse.Status(unix.ESTALE)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := c.handle(tc.msg, out)
+			got := c.handle(request{head: tc.msg}, out)
 			require.Len(t, got, outHeaderSize)
 			h := (*fuse.OutHeader)(unsafe.Pointer(&got[0]))
 			assert.Equal(t, tc.want, fuse.Status(-h.Status))
 			assert.EqualValues(t, 7, h.Unique)
 		})
 	}
-	assert.Nil(t, c.handle([]byte("short"), out))
-	assert.Nil(t, c.handle(message(opForget, 7, 1), out), "FORGET has no reply, however short")
-	assert.Nil(t, c.handle(message(opBatchForget, 7, 1, words(1000, 0)), out))
+	assert.Nil(t, c.handle(request{head: []byte("short")}, out))
+	assert.Nil(t, c.handle(request{head: message(opForget, 7, 1)}, out), "FORGET has no reply, however short")
+	assert.Nil(t, c.handle(request{head: message(opBatchForget, 7, 1, words(1000, 0))}, out))
 }
 
 func words(v ...uint32) []byte {
@@ -172,7 +172,7 @@ func serving(t *testing.T) (*Conn, int) {
 func createFile(t *testing.T, c *Conn, name string) uint64 {
 	t.Helper()
 	out := make([]byte, 4096)
-	got := c.handle(message(opCreate, 5, 1, words(0, 0100600, 0, 0), append([]byte(name), 0)), out)
+	got := c.handle(request{head: message(opCreate, 5, 1, words(0, 0100600, 0, 0), append([]byte(name), 0))}, out)
 	h := (*fuse.OutHeader)(unsafe.Pointer(&got[0]))
 	require.Zero(t, h.Status)
 	return (*fuse.EntryOut)(unsafe.Pointer(&got[outHeaderSize])).NodeId
@@ -209,14 +209,14 @@ func TestBuffersAreOverwritten(t *testing.T) {
 func TestPanicInOneRequestIsEIOForThatRequest(t *testing.T) {
 	c, _, log := pair(t)
 	saved := handlers[opStatfs]
-	handlers[opStatfs] = func(*fs.FS, []byte, []byte) (int, fuse.Status) { panic("secret contents") }
+	handlers[opStatfs] = func(*fs.FS, request, []byte) (int, fuse.Status) { panic("secret contents") }
 	t.Cleanup(func() { handlers[opStatfs] = saved })
 	out := make([]byte, 4096)
-	got := c.handle(message(opStatfs, 7, 1), out)
+	got := c.handle(request{head: message(opStatfs, 7, 1)}, out)
 	assert.Equal(t, fuse.EIO, fuse.Status(-(*fuse.OutHeader)(unsafe.Pointer(&got[0])).Status))
 	assert.Contains(t, log.String(), "stack=")
 	assert.NotContains(t, log.String(), "secret contents")
-	got = c.handle(message(opGetattr, 8, 1, make([]byte, 16)), out)
+	got = c.handle(request{head: message(opGetattr, 8, 1, make([]byte, 16))}, out)
 	assert.Zero(t, (*fuse.OutHeader)(unsafe.Pointer(&got[0])).Status, "the connection goes on")
 }
 
@@ -224,9 +224,9 @@ func TestStopDrains(t *testing.T) {
 	c, kernel := serving(t)
 	entered, leave := make(chan struct{}), make(chan struct{})
 	saved := handlers[opStatfs]
-	handlers[opStatfs] = func(*fs.FS, []byte, []byte) (int, fuse.Status) { close(entered); <-leave; return 0, fuse.OK }
+	handlers[opStatfs] = func(*fs.FS, request, []byte) (int, fuse.Status) { close(entered); <-leave; return 0, fuse.OK }
 	t.Cleanup(func() { handlers[opStatfs] = saved })
-	c.Serve()
+	require.NoError(t, c.Serve())
 	send(t, kernel, message(opStatfs, 7, 1))
 	<-entered
 	stopped := make(chan struct{})

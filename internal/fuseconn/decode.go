@@ -12,17 +12,28 @@ func sizeOf[T any]() int {
 	return int(unsafe.Sizeof(t))
 }
 
+// request is a request where the kernel has put it. Head begins with its header
+// and the operation's struct. What follows them, names or data, is the rest of
+// head, or tail if that is not nil; it may lie where the reply will be.
+type request struct{ head, tail []byte }
+
 // input views the start of a request as its protocol struct and returns what
 // follows it; ok is false if the request is too short.
-func input[T any](req []byte) (in *T, payload []byte, ok bool) {
+func input[T any](req request) (in *T, payload []byte, ok bool) {
 	size := sizeOf[T]()
-	if len(req) < size {
+	if len(req.head) < size {
 		return nil, nil, false
 	}
-	return (*T)(unsafe.Pointer(&req[0])), req[size:], true
+	if req.tail != nil {
+		payload = req.tail
+	} else {
+		payload = req.head[size:]
+	}
+	return (*T)(unsafe.Pointer(&req.head[0])), payload, true
 }
 
-// output views the place of a reply's struct and zeroes it.
+// output views the place of a reply's struct and zeroes it. Preconditions: what
+// follows the request's struct is not needed any more.
 func output[T any](out []byte) *T {
 	clear(out[outHeaderSize : outHeaderSize+sizeOf[T]()])
 	return (*T)(unsafe.Pointer(&out[outHeaderSize]))

@@ -24,7 +24,7 @@ func FuzzRequests(f *testing.F) {
 			op, node, n := uint32(stream[0])%opcodes, uint64(stream[1])%16, int(stream[2])
 			body := stream[3:min(len(stream), 3+n)]
 			stream = stream[3+len(body):]
-			checkReply(t, c.handle(message(op, uint64(round), node, body), out), uint64(round))
+			checkReply(t, c.handle(request{head: message(op, uint64(round), node, body)}, out), uint64(round))
 		}
 	})
 }

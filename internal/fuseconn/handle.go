@@ -10,7 +10,7 @@ import (
 
 // handler carries out one operation: it decodes req, leaves the reply's struct
 // and bytes behind the header in out, and returns how many bytes those are.
-type handler func(f *fs.FS, req, out []byte) (int, fuse.Status)
+type handler func(f *fs.FS, req request, out []byte) (int, fuse.Status)
 
 // handlers is the table of operations, by opcode.
 var handlers = [opcodes]handler{
@@ -51,10 +51,10 @@ var handlers = [opcodes]handler{
 }
 
 // handle carries out the request and returns the reply, nil if there is none.
-func (c *Conn) handle(req, out []byte) (reply []byte) {
+func (c *Conn) handle(req request, out []byte) (reply []byte) {
 	h, _, ok := input[fuse.InHeader](req)
 	if !ok {
-		c.log.Error("request shorter than its header", "bytes", len(req))
+		c.log.Error("request shorter than its header", "bytes", len(req.head))
 		return nil
 	}
 	op, unique := h.Opcode, h.Unique
@@ -65,14 +65,17 @@ func (c *Conn) handle(req, out []byte) (reply []byte) {
 		}
 	}()
 	switch {
+	case c.stopping.Load():
+		if op == opForget || op == opBatchForget {
+			return nil
+		}
+		return finish(out, unique, 0, fuse.ENODEV)
 	case op == opForget:
 		forget(c.fs, req)
 		return nil
 	case op == opBatchForget:
 		batchForget(c.fs, req)
 		return nil
-	case c.stopping.Load():
-		return finish(out, unique, 0, fuse.ENODEV)
 	case op >= opcodes || handlers[op] == nil:
 		return finish(out, unique, 0, fuse.ENOSYS)
 	}

@@ -39,36 +39,60 @@ const wanted = fuse.CAP_ASYNC_READ | fuse.CAP_BIG_WRITES | fuse.CAP_READDIRPLUS 
 // ErrProtocol says that the kernel's FUSE is older than what safetmp needs.
 var ErrProtocol = errors.New("kernel too old: safetmp needs FUSE protocol 7.28 (Linux 4.20)")
 
-// Init answers the first request of the connection.
+// initBuffer is as much as the kernel wants to be read at least
+// (FUSE_MIN_READ_BUFFER).
+const initBuffer = 8192
+
+// Init answers the first request of the connection, once there is everything
+// that the answer promises.
+//
+// Errors: ErrProtocol; ErrNoRings; ENOMEM for buffers. The connection is then
+// answered that it has failed, and is to be closed.
 func (c *Conn) Init() error {
-	r := c.readers[0]
-	n, err := c.readFirst(r)
+	buf := make([]byte, initBuffer)
+	n, err := c.readFirst(buf)
 	if err != nil {
 		return err
 	}
-	in, _, ok := input[fuse.InitIn](pad(r.in, n))
+	// Older kernels send a shorter request; what is missing is zero.
+	in, _, ok := input[fuse.InitIn](request{head: buf[:max(n, sizeOf[fuse.InitIn]())]})
 	if !ok || in.Opcode != opInit {
 		return errors.New("fuse device: the first request is not INIT")
 	}
+	out := make([]byte, initBuffer)
+	if err := c.agree(in, output[fuse.InitOut](out)); err != nil {
+		c.write(finish(out, in.Unique, 0, fuse.Status(unix.EPROTO)))
+		return err
+	}
+	c.write(finish(out, in.Unique, sizeOf[fuse.InitOut](), fuse.OK))
+	return nil
+}
+
+// agree fills in the answer to INIT and makes what it promises.
+func (c *Conn) agree(in *fuse.InitIn, out *fuse.InitOut) error {
 	if in.Major != protoMajor || in.Minor < oldestMinor {
-		c.write(finish(r.out, in.Unique, 0, fuse.Status(unix.EPROTO)))
 		return fmt.Errorf("%w; this one speaks %d.%d", ErrProtocol, in.Major, in.Minor)
 	}
+	maxWrite, err := c.chooseTransport(in.Flags64())
+	if err != nil {
+		return err
+	}
+	flags := in.Flags64() & wanted
+	if c.rings != nil {
+		flags |= fuse.CAP_OVER_IO_URING
+	}
+	*out = parameters(in, flags, maxWrite)
+	c.directMmap = flags&fuse.CAP_DIRECT_IO_ALLOW_MMAP != 0
 	if in.Minor >= epochMinor {
 		c.fs.AllowNameCache(c.incEpoch)
 	}
-	reply := output[fuse.InitOut](r.out)
-	*reply = negotiate(in)
-	c.directMmap = reply.Flags2&(fuse.CAP_DIRECT_IO_ALLOW_MMAP>>32) != 0
-	c.write(finish(r.out, in.Unique, sizeOf[fuse.InitOut](), fuse.OK))
-	clear(r.in[:n])
 	return nil
 }
 
 // readFirst reads INIT, which is there as soon as the filesystem is mounted.
-func (c *Conn) readFirst(r *reader) (int, error) {
+func (c *Conn) readFirst(buf []byte) (int, error) {
 	for {
-		n, err := unix.Read(c.fd, r.in)
+		n, err := unix.Read(c.fd, buf)
 		if err == nil {
 			return n, nil
 		}
@@ -78,13 +102,8 @@ func (c *Conn) readFirst(r *reader) (int, error) {
 	}
 }
 
-// pad returns at least a whole INIT request: older kernels send a shorter one,
-// and what is missing is zero.
-func pad(buf []byte, n int) []byte { return buf[:max(n, sizeOf[fuse.InitIn]())] }
-
-// negotiate chooses the parameters of the connection.
-func negotiate(in *fuse.InitIn) fuse.InitOut {
-	flags := in.Flags64() & wanted
+// parameters are those of the connection.
+func parameters(in *fuse.InitIn, flags uint64, maxWrite int) fuse.InitOut {
 	return fuse.InitOut{
 		Major:               protoMajor,
 		Minor:               min(in.Minor, speaksMinor),
@@ -93,8 +112,8 @@ func negotiate(in *fuse.InitIn) fuse.InitOut {
 		Flags2:              uint32(flags >> 32),
 		MaxBackground:       maxBackground,
 		CongestionThreshold: maxBackground * 3 / 4,
-		MaxWrite:            MaxWrite,
+		MaxWrite:            uint32(maxWrite),
 		TimeGran:            1,
-		MaxPages:            MaxWrite / 4096,
+		MaxPages:            uint16(maxWrite / 4096),
 	}
 }

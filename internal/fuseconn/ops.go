@@ -14,11 +14,11 @@ import (
 var forever chan struct{}
 
 // nothing answers success to what needs no work.
-func nothing(*fs.FS, []byte, []byte) (int, fuse.Status) { return 0, fuse.OK }
+func nothing(*fs.FS, request, []byte) (int, fuse.Status) { return 0, fuse.OK }
 
 // simple is the shape of operations with a struct in and nothing out.
 func simple[T any](do func(*fs.FS, <-chan struct{}, *T) fuse.Status) handler {
-	return func(f *fs.FS, req, _ []byte) (int, fuse.Status) {
+	return func(f *fs.FS, req request, _ []byte) (int, fuse.Status) {
 		in, _, ok := input[T](req)
 		if !ok {
 			return 0, fuse.EINVAL
@@ -29,7 +29,7 @@ func simple[T any](do func(*fs.FS, <-chan struct{}, *T) fuse.Status) handler {
 
 // named is the shape of operations on a name in a directory with nothing out.
 func named(do func(*fs.FS, <-chan struct{}, *fuse.InHeader, string) fuse.Status) handler {
-	return func(f *fs.FS, req, _ []byte) (int, fuse.Status) {
+	return func(f *fs.FS, req request, _ []byte) (int, fuse.Status) {
 		in, rest, ok := input[fuse.InHeader](req)
 		s, _, terminated := name(rest)
 		if !ok || !terminated {
@@ -41,7 +41,7 @@ func named(do func(*fs.FS, <-chan struct{}, *fuse.InHeader, string) fuse.Status)
 
 // entry is the shape of operations that make an entry.
 func entry[T any](do func(*fs.FS, <-chan struct{}, *T, string, *fuse.EntryOut) fuse.Status) handler {
-	return func(f *fs.FS, req, out []byte) (int, fuse.Status) {
+	return func(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 		in, rest, ok := input[T](req)
 		s, _, terminated := name(rest)
 		if !ok || !terminated {
@@ -51,7 +51,7 @@ func entry[T any](do func(*fs.FS, <-chan struct{}, *T, string, *fuse.EntryOut) f
 	}
 }
 
-func lookup(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func lookup(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, rest, ok := input[fuse.InHeader](req)
 	s, _, terminated := name(rest)
 	if !ok || !terminated {
@@ -60,14 +60,14 @@ func lookup(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.EntryOut](), f.Lookup(forever, in, s, output[fuse.EntryOut](out))
 }
 
-func forget(f *fs.FS, req []byte) {
+func forget(f *fs.FS, req request) {
 	if in, _, ok := input[fuse.ForgetIn](req); ok {
 		f.Forget(in.NodeId, in.Nlookup)
 	}
 }
 
 // batchForget reads a count and as many pairs of nodeid and number of lookups.
-func batchForget(f *fs.FS, req []byte) {
+func batchForget(f *fs.FS, req request) {
 	_, rest, ok := input[fuse.InHeader](req)
 	if !ok || len(rest) < 8 {
 		return
@@ -81,7 +81,7 @@ func batchForget(f *fs.FS, req []byte) {
 	}
 }
 
-func getattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func getattr(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.GetAttrIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -89,7 +89,7 @@ func getattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.AttrOut](), f.GetAttr(forever, in, output[fuse.AttrOut](out))
 }
 
-func statx(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func statx(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.StatxIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -97,7 +97,7 @@ func statx(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.StatxOut](), f.Statx(forever, in, output[fuse.StatxOut](out))
 }
 
-func setattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func setattr(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.SetAttrIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -105,7 +105,7 @@ func setattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.AttrOut](), f.SetAttr(forever, in, output[fuse.AttrOut](out))
 }
 
-func readlink(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func readlink(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.InHeader](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -114,7 +114,7 @@ func readlink(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return copy(out[outHeaderSize:], target), status
 }
 
-func symlink(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func symlink(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, rest, ok := input[fuse.InHeader](req)
 	link, rest, terminated := name(rest)
 	target, _, both := name(rest)
@@ -130,7 +130,7 @@ type renameIn struct {
 	newdir uint64
 }
 
-func rename(f *fs.FS, req, _ []byte) (int, fuse.Status) {
+func rename(f *fs.FS, req request, _ []byte) (int, fuse.Status) {
 	in, rest, ok := input[renameIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -138,7 +138,7 @@ func rename(f *fs.FS, req, _ []byte) (int, fuse.Status) {
 	return renameNames(f, &fuse.RenameIn{InHeader: in.InHeader, Newdir: in.newdir}, rest)
 }
 
-func rename2(f *fs.FS, req, _ []byte) (int, fuse.Status) {
+func rename2(f *fs.FS, req request, _ []byte) (int, fuse.Status) {
 	in, rest, ok := input[fuse.RenameIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -155,7 +155,7 @@ func renameNames(f *fs.FS, in *fuse.RenameIn, names []byte) (int, fuse.Status) {
 	return 0, f.Rename(forever, in, from, to)
 }
 
-func open(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func open(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.OpenIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -163,7 +163,7 @@ func open(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.OpenOut](), f.Open(forever, in, output[fuse.OpenOut](out))
 }
 
-func opendir(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func opendir(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.OpenIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -171,7 +171,7 @@ func opendir(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.OpenOut](), f.OpenDir(forever, in, output[fuse.OpenOut](out))
 }
 
-func releasedir(f *fs.FS, req, _ []byte) (int, fuse.Status) {
+func releasedir(f *fs.FS, req request, _ []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.ReleaseIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -180,7 +180,7 @@ func releasedir(f *fs.FS, req, _ []byte) (int, fuse.Status) {
 	return 0, fuse.OK
 }
 
-func read(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func read(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.ReadIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -188,18 +188,17 @@ func read(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return f.ReadInto(in, payload(out, in.Size))
 }
 
-func write(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func write(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, data, ok := input[fuse.WriteIn](req)
 	if !ok || uint64(in.Size) > uint64(len(data)) {
 		return 0, fuse.EINVAL
 	}
-	reply := output[fuse.WriteOut](out)
 	n, status := f.Write(forever, in, data[:in.Size])
-	reply.Size = n
+	output[fuse.WriteOut](out).Size = n
 	return sizeOf[fuse.WriteOut](), status
 }
 
-func statfs(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func statfs(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.InHeader](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -207,7 +206,7 @@ func statfs(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.StatfsOut](), f.StatFs(forever, in, output[fuse.StatfsOut](out))
 }
 
-func create(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func create(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, rest, ok := input[fuse.CreateIn](req)
 	s, _, terminated := name(rest)
 	if !ok || !terminated {
@@ -216,7 +215,7 @@ func create(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.CreateOut](), f.Create(forever, in, s, output[fuse.CreateOut](out))
 }
 
-func tmpfile(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func tmpfile(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.CreateIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -224,7 +223,7 @@ func tmpfile(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return sizeOf[fuse.CreateOut](), f.Tmpfile(forever, in, output[fuse.CreateOut](out))
 }
 
-func lseek(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func lseek(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.LseekIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
@@ -234,7 +233,7 @@ func lseek(f *fs.FS, req, out []byte) (int, fuse.Status) {
 
 // listing is the shape of READDIR and READDIRPLUS.
 func listing(do func(*fs.FS, <-chan struct{}, *fuse.ReadIn, *fuse.DirEntryList) fuse.Status) handler {
-	return func(f *fs.FS, req, out []byte) (int, fuse.Status) {
+	return func(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 		in, _, ok := input[fuse.ReadIn](req)
 		if !ok {
 			return 0, fuse.EINVAL
@@ -251,7 +250,7 @@ type setxattrIn struct {
 	size, flags uint32
 }
 
-func setxattr(f *fs.FS, req, _ []byte) (int, fuse.Status) {
+func setxattr(f *fs.FS, req request, _ []byte) (int, fuse.Status) {
 	in, rest, ok := input[setxattrIn](req)
 	attr, value, terminated := name(rest)
 	if !ok || !terminated || uint64(in.size) > uint64(len(value)) {
@@ -261,7 +260,7 @@ func setxattr(f *fs.FS, req, _ []byte) (int, fuse.Status) {
 	return 0, f.SetXAttr(forever, &args, attr, value[:in.size])
 }
 
-func getxattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func getxattr(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, rest, ok := input[fuse.GetXAttrIn](req)
 	attr, _, terminated := name(rest)
 	if !ok || !terminated {
@@ -271,7 +270,7 @@ func getxattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
 	return giveXattr(out, in.Size, n, status)
 }
 
-func listxattr(f *fs.FS, req, out []byte) (int, fuse.Status) {
+func listxattr(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	in, _, ok := input[fuse.GetXAttrIn](req)
 	if !ok {
 		return 0, fuse.EINVAL
