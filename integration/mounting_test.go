@@ -27,6 +27,10 @@ const (
 	testBound  = 90 * time.Second // for everything in between, by default
 )
 
+// optionsEnv names the variable with options for every mount of the suite, such
+// as "transport=uring"; what a test asks for counts more.
+const optionsEnv = "SAFETMP_TEST_OPTIONS"
+
 // mountConfig is what a test asks of mountTest.
 type mountConfig struct {
 	words []string // words of one -o list
@@ -149,6 +153,7 @@ func daemonEnv(extra []string) []string {
 		"HOME=" + filepath.Join(suite.base, "log"),
 		"GOTRACEBACK=all",
 		"GORACE=halt_on_error=0 exitcode=66 log_path=" + suite.races,
+		optionsEnv + "=" + os.Getenv(optionsEnv),
 	}
 	return append(env, extra...)
 }

@@ -60,6 +60,12 @@ func mountTmpfs(t testing.TB, words string) string {
 	return dir
 }
 
+// withDefaults makes an option list of words, behind the options for every mount
+// of the suite, such as "transport=uring", that the environment holds.
+func withDefaults(words []string) string {
+	return strings.Join(append([]string{os.Getenv("SAFETMP_TEST_OPTIONS")}, words...), ",")
+}
+
 // mountChecked mounts through a server in a copy of this test binary, which is
 // the daemon's own assembly plus a self-check that can be asked for, and that
 // is made at the end in any case. The mount is aborted after bound.
@@ -67,7 +73,7 @@ func mountChecked(t testing.TB, bound time.Duration, words ...string) *live {
 	t.Helper()
 	needRoot(t)
 	dir := newMountpoint(t)
-	return start(t, bound, dir, helperCommand("serve", dir, strings.Join(words, ",")))
+	return start(t, bound, dir, helperCommand("serve", dir, withDefaults(words)))
 }
 
 // start runs the daemon and waits until it answers.
