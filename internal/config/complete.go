@@ -46,6 +46,9 @@ func valuesOf(name string) []string {
 		}
 		return names
 	}
+	if name == "transport" {
+		return transports
+	}
 	var settings []string
 	for _, r := range policy.Rules() {
 		if string(r.Rule) == name {

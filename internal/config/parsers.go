@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -128,12 +129,13 @@ func ruleParser(rule string) func(*Builder, string, string) error {
 	}
 }
 
-// parseTransport takes one of the ways that internal/fuseconn knows.
+// transports are the ways that internal/fuseconn knows.
+var transports = []string{"auto", "dev", "uring"}
+
 func parseTransport(b *Builder, source, raw string) error {
-	switch raw {
-	case "auto", "dev", "uring":
-		b.transport = raw
-		return nil
+	if !slices.Contains(transports, raw) {
+		return badValue(source, raw, "a transport", strings.Join(transports, ", "))
 	}
-	return badValue(source, raw, "a transport", "auto, dev or uring")
+	b.transport = raw
+	return nil
 }

@@ -30,7 +30,21 @@ type State struct {
 }
 
 // ErrNoRings says that requests cannot come by io_uring, which was demanded.
-var ErrNoRings = errors.New("FUSE over io_uring is not to be had here")
+var ErrNoRings = errors.New("no FUSE over io_uring here")
+
+// refusal is ErrNoRings with its cause.
+type refusal struct{ cause error }
+
+// Error implements error.
+func (r refusal) Error() string { return ErrNoRings.Error() + ": " + r.cause.Error() }
+
+// Hint says what to try next.
+func (refusal) Hint() string {
+	return "--transport auto mounts without it where it has to; safetmp doctor tells how to switch it on"
+}
+
+// Unwrap gives the kind and the cause.
+func (r refusal) Unwrap() []error { return []error{ErrNoRings, r.cause} }
 
 // The most bytes that one READ or WRITE carries. Larger requests by ring gain
 // little and cost memory for each processor.
@@ -58,7 +72,7 @@ func (c *Conn) chooseTransport(offered uint64) (maxWrite int, err error) {
 			// kernel refuses the rings.
 			state, maxWrite, readers = State{Transport: ByRing}, n, 2
 		case c.want == ByRing:
-			return 0, fmt.Errorf("%w: %w", ErrNoRings, err)
+			return 0, refusal{err}
 		default:
 			state.Reason = err.Error()
 		}
@@ -115,7 +129,7 @@ func (c *Conn) startRings() error {
 	}
 	c.state.Store(&State{Transport: ByRead, Reason: err.Error()})
 	if c.want == ByRing {
-		return fmt.Errorf("%w: %w", ErrNoRings, err)
+		return refusal{err}
 	}
 	c.log.Warn("no FUSE over io_uring", "reason", err)
 	return nil
