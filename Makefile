@@ -17,8 +17,8 @@ MEMFS_LL    ?=
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
-build: ## build bin/safetmp
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/safetmp ./cmd/safetmp
+build: ## build bin/safetmp and bin/safetmp-volume
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/safetmp ./cmd/safetmp-volume
 
 run: build ## show the main job on a real program; CMD='...' runs yours
 	@if [ -n '$(CMD)' ]; then exec bin/safetmp run --report -- sh -c '$(CMD)'; else exec sh integration/demo.sh bin/safetmp; fi
@@ -33,6 +33,7 @@ setup: ## install what the tests need (root), or say what is missing
 test: setup ## run everything
 	$(GO) test -race -count=1 -timeout 5m ./fs/... ./memstore/... ./policy/... \
 	  ./internal/bench ./internal/config ./internal/control ./internal/daemon ./internal/sessions ./internal/fuseconn ./internal/uring ./internal/mount
+	$(GO) test -count=1 -timeout 4m ./internal/cgroup ./internal/launch/... ./internal/lean ./internal/volume ./internal/volumecsi
 	$(GO) test -count=1 -timeout 4m ./cmd/... ./internal/sandbox ./internal/house
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration/...
@@ -67,6 +68,7 @@ bench: build setup ## measure beside tmpfs and others (root), BENCH=quick|full|h
 
 install: build ## install into PREFIX
 	install -D -m 755 bin/safetmp $(DESTDIR)$(PREFIX)/bin/safetmp
+	install -D -m 755 bin/safetmp-volume $(DESTDIR)$(PREFIX)/bin/safetmp-volume
 
 clean: ## remove what was built
 	rm -rf bin

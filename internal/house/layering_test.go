@@ -37,6 +37,9 @@ var forbidden = []struct{ from, to, reason string }{
 	{"internal/control", "safetmp/fs", "the socket carries plain data; internal/daemon fills it"},
 	{"internal/sessions", "safetmp/", "it reads /proc and knows nothing of ours"},
 	{"internal/config", "safetmp/fs", "options are plain data"},
+	{"internal/volume", "google.golang.org/grpc", "volumes know no engine: internal/volumedocker and internal/volumecsi translate"},
+	{"internal/volume", "github.com/docker", "volumes know no engine: internal/volumedocker and internal/volumecsi translate"},
+	{"internal/volume", "github.com/container-storage-interface", "volumes know no engine: internal/volumedocker and internal/volumecsi translate"},
 	{"internal/launch", "github.com/spf13", "starting a mount knows no command line: two programs do it"},
 	{"internal/bench", "safetmp/", "what is measured is the program that is shipped, from outside"},
 	{"cmd", "safetmp/internal/bench", "the benchmark is not shipped"},
@@ -103,6 +106,30 @@ func TestOnlyTestsImportTestify(t *testing.T) {
 		}
 		for _, imported := range p.Imports {
 			assert.False(t, under(imported, "github.com/stretchr"), "%s ships a test library", p.ImportPath)
+		}
+	}
+}
+
+// lean are programs and what may not be among everything that they are built from, with the reason.
+var lean = []struct{ program, to, reason string }{
+	{"cmd/safetmp", "google.golang.org/grpc", "the core program talks to no engine: that is safetmp-volume's"},
+	{"cmd/safetmp", "google.golang.org/protobuf", "the core program talks to no engine: that is safetmp-volume's"},
+	{"cmd/safetmp", "github.com/docker", "the core program talks to no engine: that is safetmp-volume's"},
+	{"cmd/safetmp", "safetmp/internal/volume", "the core program talks to no engine: that is safetmp-volume's"},
+	{"cmd/safetmp-volume", "k8s.io", "the types of Kubernetes are for tests"},
+	{"cmd/safetmp-volume", "github.com/kubernetes-csi", "the suite of the interface is for tests"},
+}
+
+func TestProgramsStayLean(t *testing.T) {
+	for _, row := range lean {
+		cmd := exec.Command("go", "list", "-deps", module+"/"+row.program)
+		cmd.Dir = "../.."
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		deps := strings.Fields(string(out))
+		require.Contains(t, deps, module+"/"+row.program)
+		for _, dep := range deps {
+			assert.False(t, under(dep, row.to), "%s is built from %s: %s", row.program, dep, row.reason)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"safetmp/internal/control"
 	"safetmp/internal/daemon"
 	"safetmp/internal/fuseconn"
+	"safetmp/internal/lean"
 	"safetmp/internal/mount"
 	"safetmp/internal/watch"
 )
@@ -33,7 +34,11 @@ func Daemon(ctx context.Context, describe func(error) *Failure) error {
 	unix.CloseOnExec(statusFD)
 	opts, err := readOptions(os.NewFile(optionsFD, "options"))
 	if err == nil {
-		_, err = Serve(ctx, opts, func(s Started) error { return say(status, answer{Started: &s}) })
+		_, err = Serve(ctx, opts, func(s Started) error {
+			err := say(status, answer{Started: &s})
+			lean.Shrink()
+			return err
+		})
 	}
 	if err != nil {
 		_ = say(status, answer{Failure: describe(err)})

@@ -53,8 +53,8 @@ func Mount(s Spec) (*Mounted, error) {
 		return nil, err
 	}
 	m := &Mounted{Dev: dev, Covered: os.NewFile(uintptr(t.fd), t.path)}
-	if m.Entry, err = s.verify(t.path); err != nil {
-		_ = detach(t.path, unix.MNT_DETACH)
+	if m.Entry, err = s.verify(t); err != nil {
+		t.detach()
 		_ = dev.Close()
 		_ = m.Covered.Close()
 		return nil, err
@@ -63,21 +63,27 @@ func Mount(s Spec) (*Mounted, error) {
 }
 
 // verify finds the fresh mount in the kernel's table and checks the flags that are promised.
-func (s Spec) verify(path string) (Entry, error) {
+func (s Spec) verify(t *target) (Entry, error) {
+	id, err := t.mounted()
+	if err != nil {
+		return Entry{}, &Error{Op: "mount", Path: t.path, Err: err}
+	}
 	entries, err := Entries()
 	if err != nil {
 		return Entry{}, err
 	}
-	e, ok := topmost(entries, path)
-	switch {
-	case !ok:
-		return Entry{}, &Error{Op: "mount", Path: path, Err: errors.New("mounted, but not in the mount table")}
-	case !e.NoSUID || !e.NoDev:
-		return Entry{}, &Error{Op: "mount", Path: path, Err: errors.New("mounted without nosuid and nodev, which are promised")}
-	case s.MustNoSymfollow && !e.NoSymfollow:
-		return Entry{}, noSymfollowError(path, "the kernel does not know nosymfollow", "Linux 5.10 does")
+	for _, e := range entries {
+		switch {
+		case e.ID != id:
+		case !e.NoSUID || !e.NoDev:
+			return Entry{}, &Error{Op: "mount", Path: t.path, Err: errors.New("mounted without nosuid and nodev, which are promised")}
+		case s.MustNoSymfollow && !e.NoSymfollow:
+			return Entry{}, noSymfollowError(t.path, "the kernel does not know nosymfollow", "Linux 5.10 does")
+		default:
+			return e, nil
+		}
 	}
-	return e, nil
+	return Entry{}, &Error{Op: "mount", Path: t.path, Err: errors.New("mounted, but not in the mount table")}
 }
 
 // noSymfollowError is the failure of a mount that must not follow links.

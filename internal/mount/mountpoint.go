@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -82,6 +83,38 @@ func (t *target) makeWritable() (restore func()) {
 	mode := stat.Mode & 0o7777
 	_ = unix.Chmod(t.procPath(), mode|write) // the helper will say what is wrong
 	return func() { _ = unix.Chmod(t.procPath(), mode) }
+}
+
+// open opens the root of what is mounted on the directory, as a place only. It starts from the directory itself, so that
+// nobody who renames a part of its path can lead it elsewhere.
+func (t *target) open() (fd int, err error) {
+	path, err := os.Readlink(t.procPath())
+	if err != nil {
+		return -1, err
+	}
+	return unix.Open(t.procPath()+"/../"+filepath.Base(path), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
+// mounted returns the id of the topmost mount on the directory.
+func (t *target) mounted() (id int, err error) {
+	fd, err := t.open()
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	return mountID(fd)
+}
+
+// detach takes what Mount has mounted away again.
+func (t *target) detach() {
+	fd, err := t.open()
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if err := unix.Unmount(fmt.Sprintf("/proc/self/fd/%d", fd), unix.MNT_DETACH); err != nil {
+		_ = detach(t.path, unix.MNT_DETACH) // as an ordinary user, by the helper
+	}
 }
 
 func (t *target) close() { _ = unix.Close(t.fd) }

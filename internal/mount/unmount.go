@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -43,14 +44,38 @@ func ForceDetach(e Entry) error {
 // unmount takes away the very mount that is meant, wherever its directory has been moved to. Once it is gone the kernel
 // may give both its numbers to another.
 func unmount(e Entry, flags int) error {
-	path, err := e.place()
-	if err != nil {
-		return err
+	for try := 0; ; try++ {
+		path, err := e.place()
+		if err != nil {
+			return err
+		}
+		if flags&unix.MNT_DETACH == 0 {
+			err = detach(path, flags)
+		} else {
+			err = detachPinned(e, path, flags)
+		}
+		if !missed(err) || try == placeTries {
+			return err
+		}
+		time.Sleep(placePause)
 	}
-	if flags&unix.MNT_DETACH == 0 {
-		return detach(path, flags)
+}
+
+// Somebody may rename directories on the way to a mount all the time, so that its path is another one whenever it is
+// used.
+const (
+	placeTries = 200
+	placePause = time.Millisecond
+)
+
+// missed reports whether a path did not lead to the mount. It may be gone, or be elsewhere by now.
+func missed(err error) bool {
+	for _, sign := range []error{ErrNotSafetmp, unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EINVAL} {
+		if errors.Is(err, sign) {
+			return true
+		}
 	}
-	return detachPinned(e, path, flags)
+	return false
 }
 
 // place returns where a mount is now: by another path than it was made at if a directory on the way was renamed. A

@@ -33,30 +33,6 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-const someMaps = `00400000-00a00000 r-xp 00000000 fe:00 42                         /bin/safe tmp
-Rss:                4000 kB
-Anonymous:             0 kB
-VmFlags: rd ex mr mw me
-00a00000-00b00000 r--p 00600000 fe:00 42                         /bin/safe tmp
-Anonymous:             4 kB
-00b00000-00c00000 rw-p 00700000 fe:00 42                         /bin/safe tmp
-Anonymous:             0 kB
-c000000000-c000400000 rw-p 00000000 00:00 0                      [anon: Go: heap]
-Anonymous:             0 kB
-7ff000-800000 r--p 00000000 00:00 0                              [vvar]
-Anonymous:             0 kB
-zz-800000 r--p 00000000 00:00 0                                  /x
-Anonymous:             0 kB
-900000-a00000 r--p 00000000 fe:00 43                             /lib/other
-Anonymous:             0 kB
-`
-
-// Only pages that the file can give back are given up.
-func TestCleanMappings(t *testing.T) {
-	assert.Equal(t, []addresses{{0x400000, 0xa00000}, {0x900000, 0xa00000}}, cleanMappings(someMaps))
-	assert.Empty(t, cleanMappings(""))
-}
-
 // Hundreds of mounts must be possible.
 func TestWatcherIsSmall(t *testing.T) {
 	dir := place(t, users(t)[0], 0o700)

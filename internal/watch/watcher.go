@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"safetmp/internal/harden"
+	"safetmp/internal/lean"
 	"safetmp/internal/mount"
 )
 
@@ -56,7 +57,7 @@ func Serve(args []string) error {
 	if err := send(socketFD, sayDone, note); err != nil {
 		return nil // the daemon has gone already: it was never served
 	}
-	shrink()
+	lean.Shrink()
 	w.follow()
 	return nil
 }

@@ -1,4 +1,4 @@
-package watch
+package lean
 
 import (
 	"os"
@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shrink gives back the memory that starting took: most of it are pages of the program's file, mapped around every
+// Shrink gives back the memory that starting took: most of it are pages of the program's file, mapped around every
 // fault. They come back from the page cache when they are needed. On a machine with many mounts it adds up.
-func shrink() {
+func Shrink() {
 	debug.FreeOSMemory()
 	text, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {

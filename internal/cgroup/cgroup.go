@@ -1,0 +1,187 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// DefaultRoot is where the hierarchies are mounted, cgroups(7).
+const DefaultRoot = "/sys/fs/cgroup"
+
+// ErrNone means that memory cannot be limited here.
+var ErrNone = errors.New("no memory cgroup can be made")
+
+// prefix keeps the names of groups apart from the control files beside them.
+const prefix = "vol-"
+
+const (
+	// killBound is how long processes that were killed may take to leave their group.
+	killBound = 5 * time.Second
+	// endBound is how long processes that have been asked to end may take before they are killed.
+	endBound = 3 * time.Second
+	pause    = 5 * time.Millisecond
+)
+
+// Parent is the group below which groups are made. Immutable.
+type Parent struct {
+	dir     string
+	unified bool
+}
+
+// Open finds the hierarchy below root (DefaultRoot, unless it is mounted elsewhere) and makes the parent group, named by
+// an absolute path in the hierarchy, such as "/safetmp-volume".
+//
+// Errors: ErrNone.
+func Open(root, parent string) (*Parent, error) {
+	if !filepath.IsAbs(parent) || filepath.Clean(parent) != parent || parent == "/" {
+		return nil, fmt.Errorf("%w: %q is not an absolute path below /", ErrNone, parent)
+	}
+	controllers, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
+	unified := err == nil
+	p := &Parent{dir: filepath.Join(root, "memory", parent), unified: unified}
+	if unified {
+		p.dir = filepath.Join(root, parent)
+		if !hasWord(string(controllers), "memory") {
+			return nil, fmt.Errorf("%w: %s has no memory controller", ErrNone, root)
+		}
+	} else if _, err := os.Stat(filepath.Join(root, "memory", "cgroup.procs")); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	if err := p.make(root); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	return p, nil
+}
+
+func hasWord(list, word string) bool {
+	for _, w := range strings.Fields(list) {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+// make makes the parent and, in the unified hierarchy, hands the memory controller down to its children.
+func (p *Parent) make(root string) error {
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return err
+	}
+	if !p.unified {
+		return nil
+	}
+	for dir := p.dir; ; dir = filepath.Dir(dir) {
+		defer enable(dir) // from the top down: deferred calls run last in, first out
+		if dir == root || dir == "/" {
+			return nil
+		}
+	}
+}
+
+// enable switches the memory controller on for the children of a group. Where that fails the limit of a child cannot be
+// written either, which Make reports.
+func enable(dir string) { _ = write(dir, "cgroup.subtree_control", "+memory") }
+
+// group is the directory of a group.
+func (p *Parent) group(name string) string { return filepath.Join(p.dir, prefix+filepath.Base(name)) }
+
+// Make makes the group of that name with a limit in bytes, or sets the limit of the one that is there.
+func (p *Parent) Make(name string, limit int64) error {
+	dir := p.group(name)
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	value := strconv.FormatInt(limit, 10)
+	if p.unified {
+		// A kernel without swap accounting has no such file.
+		if err := write(dir, "memory.swap.max", "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return write(dir, "memory.max", value)
+	}
+	if err := write(dir, "memory.limit_in_bytes", value); err != nil {
+		return err
+	}
+	if err := write(dir, "memory.memsw.limit_in_bytes", value); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Add moves a process into a group that Make has made. Memory that it has already stays charged where it was.
+func (p *Parent) Add(name string, pid int) error {
+	return write(p.group(name), "cgroup.procs", strconv.Itoa(pid))
+}
+
+// Remove removes a group, if it is there. Processes in it have a little time to end by themselves and are then killed.
+func (p *Parent) Remove(name string) error {
+	dir := p.group(name)
+	if p.removeWithin(dir, endBound) == nil {
+		return nil
+	}
+	for _, pid := range p.processes(dir) {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	return p.removeWithin(dir, killBound)
+}
+
+// removeWithin tries to remove an empty group for a while.
+func (p *Parent) removeWithin(dir string, bound time.Duration) error {
+	for deadline := time.Now().Add(bound); ; time.Sleep(pause) {
+		err := unix.Rmdir(dir)
+		switch {
+		case err == nil, errors.Is(err, unix.ENOENT):
+			return nil
+		case !errors.Is(err, unix.EBUSY) || time.Now().After(deadline):
+			return &os.PathError{Op: "rmdir", Path: dir, Err: err}
+		}
+	}
+}
+
+// processes lists the processes of a group, as far as the caller's pid namespace shows them: the others are 0.
+func (p *Parent) processes(dir string) []int {
+	text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	var pids []int
+	for _, field := range strings.Fields(string(text)) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// Names lists the groups there are.
+func (p *Parent) Names() []string {
+	entries, _ := os.ReadDir(p.dir)
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutPrefix(e.Name(), prefix); ok && e.IsDir() {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Prune removes the groups in which no process is left.
+func (p *Parent) Prune() {
+	for _, name := range p.Names() {
+		_ = unix.Rmdir(p.group(name))
+	}
+}
+
+// write writes a control file, which must be there.
+func write(dir, file, text string) error {
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
