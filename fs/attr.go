@@ -183,7 +183,7 @@ func (f *FS) resize(in *fuse.SetAttrIn, now int64) error {
 	size := int64(in.Size)
 	byPath := in.Valid&fuse.FATTR_FH == 0
 	same := ino.blob.Size() == size && ino.blob.Allocated() == 0
-	if err := ino.blob.Truncate(size); err != nil {
+	if err := f.noteCorrupt(ino, ino.blob.Truncate(size)); err != nil {
 		return err
 	}
 	if !(byPath && same && size > 0) {

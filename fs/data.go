@@ -53,7 +53,7 @@ func (f *FS) ReadInto(in *fuse.ReadIn, dst []byte) (int, fuse.Status) {
 	dst = dst[:min(len(dst), int(in.Size))]
 	n, err := ino.blob.ReadAt(dst, int64(in.Offset))
 	if err != nil {
-		return 0, toStatus(err)
+		return 0, toStatus(f.noteCorrupt(ino, err))
 	}
 	if in.ReadFlags&fuse.READ_LOCKOWNER == 0 { // the kernel reads pages for nobody in particular
 		f.passedPageCache(ino)
@@ -84,7 +84,7 @@ func (f *FS) write(in *fuse.WriteIn, data []byte) (int, error) {
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, f.noteCorrupt(ino, err)
 	}
 	if in.WriteFlags&fuse.WRITE_CACHE != 0 {
 		f.passedPageCache(ino)
@@ -136,7 +136,7 @@ func (f *FS) fallocate(in *fuse.FallocateIn) error {
 	if err == nil {
 		f.modified(ino, callerOf(&in.InHeader))
 	}
-	return err
+	return f.noteCorrupt(ino, err)
 }
 
 // modified marks the contents as changed by c. The kernel does not say for

@@ -20,6 +20,7 @@ var storeErrnos = []struct {
 	{memstore.ErrFileTooBig, syscall.EFBIG},
 	{memstore.ErrNoData, syscall.ENXIO},
 	{memstore.ErrInvalid, syscall.EINVAL},
+	{memstore.ErrCorrupt, syscall.EIO},
 }
 
 // toStatus is the one place where an error becomes the errno that a program

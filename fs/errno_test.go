@@ -29,6 +29,7 @@ func TestErrnoOfEveryKind(t *testing.T) {
 		{"no data", memstore.ErrNoData, fuse.Status(syscall.ENXIO)},
 		{"invalid", memstore.ErrInvalid, fuse.EINVAL},
 		{"not locked, which no request causes", memstore.ErrNotLocked, fuse.EIO},
+		{"corrupt", &memstore.CorruptError{Page: 7}, fuse.EIO},
 		{"violation", &policy.Violation{Rule: policy.RuleSymlinks, Errno: syscall.EPERM}, fuse.EPERM},
 		{"wrapped violation", fmt.Errorf("x: %w", &policy.Violation{Errno: syscall.EOPNOTSUPP}), fuse.Status(syscall.EOPNOTSUPP)},
 		{"unknown", errors.New("what"), fuse.EIO},

@@ -34,6 +34,10 @@ type Options struct {
 	// for every would-be refusal. It must not block. Nil drops them.
 	Report func(Refusal)
 
+	// Corrupt is called for every request that met contents which fail
+	// authentication. It must not block. Nil drops them.
+	Corrupt func(Corruption)
+
 	// Command names the program of a process, for File.Command and
 	// Refusal.Command. Nil leaves both empty.
 	Command func(pid uint32) string
@@ -93,6 +97,8 @@ type FS struct {
 
 	// orphans counts inodes without a link that the kernel still holds.
 	orphans atomic.Int64
+
+	corruptions atomic.Uint64
 
 	refusals refusals
 	expiry   expiry

@@ -14,8 +14,8 @@ func (f *FS) BypassPageCache() {
 	f.openFlags = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_PARALLEL_DIRECT_WRITES
 }
 
-// bypassesPageCache says whether BypassPageCache was called.
-func (f *FS) bypassesPageCache() bool { return f.openFlags&fuse.FOPEN_DIRECT_IO != 0 }
+// BypassesPageCache says whether BypassPageCache was called.
+func (f *FS) BypassesPageCache() bool { return f.openFlags&fuse.FOPEN_DIRECT_IO != 0 }
 
 // Open opens a regular file (open(2) without O_CREAT, or of a file that exists).
 // Unless opens are answered it is ENOSYS: the kernel then opens files by itself,
@@ -83,7 +83,7 @@ func (f *FS) closeOne(ino *inode) (stale bool) {
 // passedPageCache notes that a request came from the page cache, although it is
 // bypassed: somebody has mapped the file.
 func (f *FS) passedPageCache(ino *inode) {
-	if !f.bypassesPageCache() {
+	if !f.BypassesPageCache() {
 		return
 	}
 	ino.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"safetmp/internal/config"
+	"safetmp/internal/daemon"
 	"safetmp/internal/fuseconn"
 	"safetmp/internal/mount"
 	"safetmp/policy"
@@ -25,6 +26,7 @@ const (
 	exitNotPermitted  = 14 // not permitted by the kernel, by fusermount3 or by the mount's owner
 	exitNoDevice      = 15 // no usable /dev/fuse
 	exitNoHelper      = 16 // no fusermount3, and no privilege to mount without it
+	exitExposed       = 17 // contents could reach swap: they can be neither locked nor encrypted
 	exitBusy          = 18 // the mount is in use; who holds it is listed
 	exitNotSafetmp    = 19 // nothing of ours is mounted there
 	exitWipeUncertain = 20 // unmounted, but nobody confirmed that everything was overwritten
@@ -52,6 +54,7 @@ var exitCodes = []struct {
 	{mount.ErrNoHelper, exitNoHelper},
 	{mount.ErrNotSafetmp, exitNotSafetmp},
 	{fuseconn.ErrNoRings, exitNoTransport},
+	{daemon.ErrExposed, exitExposed},
 	{unix.EBUSY, exitBusy},
 }
 

@@ -30,6 +30,13 @@ accepted there. Installed as /sbin/mount.safetmp, the program serves lines of /e
 What programs leave behind can go before the unmount: --ttl after its last use, --delete-on-close, --owner-exit with the
 session that made it. Nothing that is open is removed by --ttl.
 
+Contents do not reach swap: their memory is locked where that is permitted; where it is not and there is swap they are
+encrypted (AES-256-GCM, a key for each file, in locked memory), which costs speed and keeps them out of the kernel's page
+cache as well; where neither can be had the mount is refused unless --allow-swap is given. -v and safetmp status say
+which holds. With --encrypt=on contents are encrypted in any case: nobody reads or changes them in memory unnoticed
+without the keys. --key-memory=secret keeps those where not even root reads them; while such a mount is there the
+machine cannot hibernate.
+
 Sizes are bytes, a number with k, m, g or t (powers of 1024), or a percentage of the memory that may be used here: RAM,
 or the limit of the memory cgroup where that is less.
 
@@ -61,6 +68,7 @@ Exit codes:
   0 mounted and answering     2 wrong flag, value or policy file     10 DIR does not exist
   11 DIR is no directory      12 DIR is not empty                    13 a safetmp is mounted there already
   14 not permitted            15 no usable /dev/fuse                 16 no fusermount3 and no privilege
+  17 contents could reach swap: neither locked nor encrypted
   20 (-f) wipe not complete   23 no io_uring (--transport uring)     1 anything else`
 
 const umountHelp = `Unmounts the safetmp mounted on DIR and returns once every byte it held is overwritten, with a line that says how

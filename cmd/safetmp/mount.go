@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"safetmp/internal/config"
+	"safetmp/internal/launch"
 )
 
 // mountCommand is `safetmp mount` being parsed.
@@ -14,6 +15,7 @@ type mountCommand struct {
 	app        *app
 	builder    *config.Builder
 	foreground bool
+	verbose    bool
 	checkOnly  bool // mount(8) -f: everything but the mount
 }
 
@@ -31,6 +33,7 @@ func newMountCommand(a *app) *cobra.Command {
 	cmd.ValidArgsFunction = completeDirectory
 	m.builder.AddFlags(cmd.Flags())
 	completeOptions(cmd)
+	cmd.Flags().BoolVarP(&m.verbose, "verbose", "v", false, "say how contents are kept out of swap")
 	cmd.Flags().BoolVarP(&m.foreground, "foreground", "f", false, "serve in this process until unmounted or signalled")
 	return cmd
 }
@@ -49,13 +52,25 @@ func (m *mountCommand) run(dir string) error {
 	case m.checkOnly:
 		return nil
 	case m.foreground:
-		return m.app.serveInForeground(opts)
+		return m.app.serveInForeground(opts, m.tell)
 	}
-	if err := m.app.startDaemon(opts); err != nil {
+	started, err := m.app.startDaemon(opts)
+	if err != nil {
 		return err
 	}
-	m.app.warnOfLongPath(opts.Mountpoint)
+	m.tell(opts, started)
 	return nil
+}
+
+// tell says what whoever mounts should know, and with --verbose how contents are protected.
+func (m *mountCommand) tell(opts config.Options, started launch.Started) {
+	for _, warning := range started.Warnings {
+		fmt.Fprintf(m.app.stderr, "%s: warning: %s\n", programName, clean(warning))
+	}
+	if m.verbose {
+		fmt.Fprintf(m.app.stderr, "%s: %s: %s\n", programName, clean(opts.Mountpoint), clean(started.Secrecy))
+	}
+	m.app.warnOfLongPath(opts.Mountpoint)
 }
 
 // A unix socket's path holds 107 bytes (unix(7)); programs add up to some 60 of their own to TMPDIR.

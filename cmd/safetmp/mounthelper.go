@@ -47,7 +47,7 @@ func newHelperCommand(a *app) *cobra.Command {
 	flags.BoolVarP(&m.checkOnly, "fake", "f", false, "check everything, mount nothing")
 	flags.BoolP("sloppy", "s", false, "no effect")
 	flags.BoolP("no-mtab", "n", false, "no effect")
-	flags.BoolP("verbose", "v", false, "no effect")
+	flags.BoolVarP(&m.verbose, "verbose", "v", false, "say how contents are kept out of swap")
 	flags.StringP("namespace", "N", "", "no effect")
 	flags.StringP("types", "t", "", "no effect")
 	flags.StringArrayP("options", "o", nil, "mount options")

@@ -19,11 +19,11 @@ func mountAndServe(opts config.Options) (*daemon.Daemon, error) {
 	return daemon.Start(opts, mounted)
 }
 
-// serveInForeground serves in this process and prints how it ended.
-func (a *app) serveInForeground(opts config.Options) error {
+// serveInForeground serves in this process, has tell print what to know at its start, and prints how it ended.
+func (a *app) serveInForeground(opts config.Options, tell func(config.Options, launch.Started)) error {
 	notify := a.managerNotifier()
-	report, err := launch.Serve(a.ctx, opts, func(launch.Started) error {
-		a.warnOfLongPath(opts.Mountpoint)
+	report, err := launch.Serve(a.ctx, opts, func(s launch.Started) error {
+		tell(opts, s)
 		notify("READY=1")
 		return nil
 	})

@@ -5,11 +5,12 @@ import (
 	"safetmp/internal/launch"
 )
 
-// startDaemon executes this program again as a daemon and returns once the filesystem answers or has failed to.
-func (a *app) startDaemon(opts config.Options) error {
-	process, _, err := launch.Start(a.ctx, launch.Spec{Program: programName, Env: a.env, Options: opts})
+// startDaemon executes this program again as a daemon and returns what it says of itself once the filesystem answers, or why it
+// does not.
+func (a *app) startDaemon(opts config.Options) (launch.Started, error) {
+	process, started, err := launch.Start(a.ctx, launch.Spec{Program: programName, Env: a.env, Options: opts})
 	if err != nil {
-		return err
+		return started, err
 	}
-	return process.Release()
+	return started, process.Release()
 }

@@ -45,9 +45,12 @@ func writeDetails(w io.Writer, s control.Status) error {
 		{"inodes", fmt.Sprintf("%d used of %d", s.Inodes, s.InodeLimit)},
 		{"locked", yesNo(s.Locked, s.LockReason)},
 		{"encrypted", yesNo(s.Encrypted, s.EncryptReason)},
+		{"keys", keysText(s)},
+		{"swap", swapText(s)},
 		{"mount flags", flagsText(s)},
 		{"lifetimes", lifetimesText(s)},
 		{"input/output", fmt.Sprintf("%s, transport %s, %s", s.IOMode, transportText(s), s.CacheMode)},
+		{"corrupt", fmt.Sprintf("%d requests met contents that were changed in memory", s.Corrupt)},
 		{"refused", countsText(s.Refusals)},
 		{"changed", countsText(s.Changes)},
 		{"warned", countsText(s.Warnings)},
@@ -96,6 +99,27 @@ func policyText(s control.Status) string {
 		return s.Profile + ": no rules but that there are no device nodes"
 	}
 	return s.Profile + ", enforced"
+}
+
+// keysText says where the keys of an encrypted mount lie.
+func keysText(s control.Status) string {
+	if !s.Encrypted {
+		return "none"
+	}
+	return "in memory that is " + s.KeyMemory
+}
+
+// swapText says whether swap gets to see anything.
+func swapText(s control.Status) string {
+	switch {
+	case s.Exposed:
+		return "contents or keys may reach it, as was allowed"
+	case s.Locked:
+		return "out of reach: contents are locked in memory"
+	case s.Encrypted:
+		return "contents reach it encrypted only"
+	}
+	return "there was none when this was mounted"
 }
 
 // flagsText lists the mount flags in force.

@@ -31,7 +31,8 @@ func (o Options) Policy() (*policy.Policy, error) {
 	return policy.Build(policy.Profile(o.Profile), layers...)
 }
 
-// Store returns the configuration of the memory that o promises.
+// Store returns the configuration of the memory that o promises. Whether it is encrypted is decided where it is made, unless
+// o says so.
 func (o Options) Store() memstore.Config {
 	return memstore.Config{
 		Limit:       memstore.Bytes(o.SizeBytes),
@@ -39,6 +40,8 @@ func (o Options) Store() memstore.Config {
 		OwnerLimit:  memstore.Bytes(ownShare(o.UserSizeBytes, o.SizeBytes)),
 		OwnerInodes: ownShare(o.UserInodes, o.Inodes),
 		Lock:        memstore.LockTry,
+		Encrypt:     o.Encrypt == EncryptOn,
+		Keys:        o.keys(),
 	}
 }
 
@@ -49,6 +52,17 @@ func ownShare(share, whole int64) int64 {
 		return 0
 	}
 	return share
+}
+
+// keys says where keys are to be, if there are any.
+func (o Options) keys() memstore.KeyMemory {
+	switch {
+	case o.KeyMemory == KeysSecret:
+		return memstore.KeysSecret
+	case o.KeyMemory == "" && o.AllowSwap:
+		return memstore.KeysAnywhere
+	}
+	return memstore.KeysLocked
 }
 
 // checkPolicy has policy judge profile, file, rules and name template, and notes what the result means for the rest.

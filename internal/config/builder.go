@@ -31,6 +31,8 @@ type Builder struct {
 
 	fsname string // empty: the default
 
+	secrecy
+
 	exec, noexec                 string // the flag, if it was given
 	shared, private, noSymfollow bool
 	transport                    string

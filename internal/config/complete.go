@@ -39,6 +39,9 @@ func ListWords() []string {
 
 // valuesOf lists the values of an option that has a few.
 func valuesOf(name string) []string {
+	if values, ok := choices[name]; ok {
+		return values
+	}
 	if name == "profile" {
 		var names []string
 		for _, p := range policy.Profiles() {

@@ -25,7 +25,7 @@ func (b *Builder) Finish() (Options, error) {
 		TTL: b.ttl, DeleteOnClose: b.deleteOnClose, OwnerExit: b.ownerExit, Transport: cmp.Or(b.transport, "auto"),
 	}
 	for _, step := range []func(*Options) error{
-		b.finishPolicy, b.finishOwner, b.finishMode, b.finishLimits, b.finishShares,
+		b.finishPolicy, b.finishOwner, b.finishMode, b.finishLimits, b.finishShares, b.finishSecrecy,
 	} {
 		if err := step(&o); err != nil {
 			return Options{}, err

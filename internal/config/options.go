@@ -30,6 +30,14 @@ type Options struct {
 	UserSizeBytes int64 `json:"user_size_bytes"`
 	UserInodes    int64 `json:"user_inodes"`
 
+	// Encrypt is empty (on where contents could reach swap), EncryptOn or EncryptOff; AllowSwap admits contents and keys that
+	// could reach swap. KeyMemory is empty, KeysLocked or KeysSecret.
+	Encrypt   string `json:"encrypt,omitempty"`
+	AllowSwap bool   `json:"allow_swap,omitempty"`
+	KeyMemory string `json:"key_memory,omitempty"`
+	// Cache is empty (CacheDirect where contents are encrypted), CacheDirect or CacheCached.
+	Cache string `json:"cache,omitempty"`
+
 	// UID and GID own the root directory and, on a private mount, are the only identity that may enter.
 	UID uint32 `json:"uid"`
 	GID uint32 `json:"gid"`

@@ -34,6 +34,10 @@ var options = []option{
 	{"ttl", "TIME", "remove an entry of the top directory, with all below it, this long after its last use: 30s, 10m, 2h, 1d", parseTTL},
 	{"delete_on_close", "", "remove a regular file when its last descriptor is closed", func(b *Builder, _, _ string) error { b.deleteOnClose = true; return nil }},
 	{"owner_exit", "", "remove an entry of the top directory when the last process of the session that made it has ended", func(b *Builder, _, _ string) error { b.ownerExit = true; return nil }},
+	{"encrypt", "auto|on|off", "encrypt contents in memory; auto: where swap is possible and locking is not (default auto)", choiceParser("encrypt", func(b *Builder) *string { return &b.encrypt })},
+	{"key_memory", "WHERE", "locked memory for keys, or secret, which root cannot read and which blocks hibernation (default locked)", choiceParser("key_memory", func(b *Builder) *string { return &b.keyMemory })},
+	{"allow_swap", "", "mount even where contents can neither be locked nor encrypted and may reach swap", func(b *Builder, _, _ string) error { b.allowSwap = true; return nil }},
+	{"cache", "HOW", "direct: contents bypass the page cache; cached; auto (default): direct where they are encrypted", choiceParser("cache", func(b *Builder) *string { return &b.cache })},
 	{"fsname", "NAME", "the source that mount tables show (default safetmp)", parseSource},
 	{"transport", "WAY", "how requests reach safetmp: auto (default), dev (read and write), uring (io_uring, or no mount)", parseTransport},
 	{"nosymfollow", "", "never follow symbolic links, even those that the policy lets be made", func(b *Builder, _, _ string) error { b.noSymfollow = true; return nil }},
@@ -58,7 +62,7 @@ var refusedWords = map[string]string{
 	"allow_other": "refused: say shared",
 	"allow_root":  "refused: a private mount refuses root too; say shared to let others in",
 	"nonempty":    "refused: a mount never hides files; choose an empty directory",
-	"noswap":      "refused: contents are locked in memory where that is permitted; safetmp status shows it",
+	"noswap":      "refused: contents do not reach swap unless allow_swap is given; safetmp status shows how",
 	"subtype":     "refused: the type is always fuse.safetmp",
 }
 

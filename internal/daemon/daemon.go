@@ -46,6 +46,9 @@ type Daemon struct {
 	mu     sync.Mutex
 	ending bool // guarded by mu
 
+	secrecy  secrecy  // set by assemble
+	warnings []string // set by assemble
+
 	hardened atomic.Bool // it may not unmount by itself
 
 	ended  chan struct{} // closed once report is set
@@ -91,7 +94,7 @@ func (d *Daemon) assemble() (err error) {
 	if d.policy, err = d.opts.Policy(); err != nil {
 		return err
 	}
-	if d.store, err = memstore.New(d.opts.Store()); err != nil {
+	if err := d.openStore(); err != nil {
 		return err
 	}
 	if d.fs, err = d.newFS(); err != nil {
@@ -100,7 +103,11 @@ func (d *Daemon) assemble() (err error) {
 	if d.conn, err = fuseconn.New(d.mounted.Dev, d.fs, slog.Default(), fuseconn.Transport(d.opts.Transport)); err != nil {
 		return err
 	}
-	return d.conn.Init()
+	if err := d.conn.Init(); err != nil {
+		return err
+	}
+	d.chooseCache()
+	return nil
 }
 
 func (d *Daemon) newFS() (*fs.FS, error) {
@@ -118,6 +125,7 @@ func (d *Daemon) newFS() (*fs.FS, error) {
 		OwnerGID: d.opts.GID,
 		RootMode: d.opts.Mode,
 		Report:   newRefusalLog(slog.Default(), time.Now).add,
+		Corrupt:  newRefusalLog(slog.Default(), time.Now).addCorruption,
 		Command:  commandOf,
 
 		Lifetimes: lifetimes,

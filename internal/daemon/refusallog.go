@@ -40,6 +40,13 @@ func (l *refusalLog) add(r fs.Refusal) {
 		"uid", r.UID, "pid", r.PID, "command", r.Command, "let_through", r.Warned, "skipped", skipped)
 }
 
+// addCorruption logs contents that fail authentication, at the same rate.
+func (l *refusalLog) addCorruption(c fs.Corruption) {
+	if skipped, ok := l.admit(); ok {
+		l.log.Error("contents were changed in memory, answered EIO", "file", c.File, "page", c.Page, "skipped", skipped)
+	}
+}
+
 // admit takes one record's credit and says how many were left out before it.
 func (l *refusalLog) admit() (skipped uint64, ok bool) {
 	l.mu.Lock()

@@ -31,7 +31,7 @@ func (d *Daemon) Status() control.Status {
 		Shared:     d.opts.Shared,
 		OwnerUID:   d.opts.UID,
 		IOMode:     "memory",
-		CacheMode:  "cached",
+		CacheMode:  d.cacheMode(),
 	}
 	transport := d.conn.State()
 	s.Transport, s.TransportReason = string(transport.Transport), transport.Reason
@@ -80,7 +80,8 @@ func (d *Daemon) describeStore(s *control.Status) {
 	s.Wiping = int64(u.Wiping)
 	s.Entries = d.fs.Entries()
 	s.Locked, s.LockReason = u.Locked, u.LockReason
-	s.EncryptReason = "not available in this version"
+	s.Encrypted, s.EncryptReason, s.KeyMemory = u.Encrypted, d.secrecy.reason, u.KeyMemory
+	s.Exposed, s.Corrupt = d.secrecy.exposed, d.fs.Corruptions()
 }
 
 // describeMount tells the flags that the kernel shows for the mount, or that it

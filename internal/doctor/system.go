@@ -49,6 +49,7 @@ func Host(words []string) (System, error) {
 		Memory:        memory,
 		MemlockLimit:  softLimit(unix.RLIMIT_MEMLOCK),
 		CoreLimit:     softLimit(unix.RLIMIT_CORE),
+		Encrypts:      true,
 		NamespaceHint: sandbox.UserNamespaceHint("/proc/sys"),
 	}
 	s.Trial = try(words, s.defaultSize())

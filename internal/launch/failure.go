@@ -17,6 +17,9 @@ type Started struct {
 	PID    int    `json:"pid"`
 	Device string `json:"device"` // "major:minor" as in mountinfo(5)
 	Socket string `json:"socket"` // of its control server, empty if it has none
+	// Secrecy says in a line how contents are kept out of swap. Warnings are lines for whoever mounts.
+	Secrecy  string   `json:"secrecy"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // answer is the one message of a daemon.

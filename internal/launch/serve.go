@@ -76,7 +76,8 @@ func Serve(ctx context.Context, opts config.Options, ready func(Started) error) 
 		return control.Report{}, err
 	}
 	defer d.Close()
-	if err := ready(Started{PID: os.Getpid(), Device: d.Device(), Socket: d.Socket()}); err != nil {
+	started := Started{PID: os.Getpid(), Device: d.Device(), Socket: d.Socket(), Secrecy: d.Secrecy(), Warnings: d.Warnings()}
+	if err := ready(started); err != nil {
 		return d.Shutdown(true)
 	}
 	select {

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Values of Options.Encrypt, KeyMemory and Cache. The empty string stands for auto in each.
+const (
+	EncryptOn  = "on"
+	EncryptOff = "off"
+
+	KeysLocked = "locked"
+	KeysSecret = "secret"
+
+	CacheDirect = "direct"
+	CacheCached = "cached"
+)
+
+// choices are the values of the options that have a few, auto first.
+var choices = map[string][]string{
+	"encrypt":    {"auto", EncryptOn, EncryptOff},
+	"key_memory": {"auto", KeysLocked, KeysSecret},
+	"cache":      {"auto", CacheDirect, CacheCached},
+}
+
+// choiceParser makes the parser of such an option; field is where its value goes.
+func choiceParser(name string, field func(*Builder) *string) func(*Builder, string, string) error {
+	return func(b *Builder, source, raw string) error {
+		if !slices.Contains(choices[name], raw) {
+			return badValue(source, raw, "a choice", oneOf(choices[name]))
+		}
+		*field(b) = strings.TrimPrefix(raw, "auto")
+		if name == "key_memory" {
+			b.keySource = source
+		}
+		return nil
+	}
+}
+
+// secrecy is what a Builder collects about keeping contents out of swap and of the page cache.
+type secrecy struct {
+	encrypt, keyMemory, cache string
+	keySource                 string
+	allowSwap                 bool
+}
+
+// finishSecrecy checks the choices against each other.
+func (b *Builder) finishSecrecy(o *Options) error {
+	if b.keyMemory != "" && b.encrypt == EncryptOff {
+		return &UsageError{b.keySource, "there are no keys without encryption", "this option without encrypt=off"}
+	}
+	o.Encrypt, o.KeyMemory, o.Cache, o.AllowSwap = b.encrypt, b.keyMemory, b.cache, b.allowSwap
+	return nil
+}
+
+// SwapPossible reports whether what this process keeps in memory may be written to swap: there is some (proc_swaps(5)), and the
+// process's cgroup may use it (memory.swap.max). Where that cannot be read it is taken to be so. Swap that is switched on
+// later is not foreseen.
+func SwapPossible(root fs.FS) bool {
+	for _, dir := range UnifiedCgroups(root) {
+		if limit, err := fs.ReadFile(root, path.Join(dir, "memory.swap.max")); err == nil && strings.TrimSpace(string(limit)) == "0" {
+			return false
+		}
+	}
+	table, err := fs.ReadFile(root, "proc/swaps")
+	if err != nil {
+		return !noSwapAtAll(root)
+	}
+	return strings.Count(strings.TrimSpace(string(table)), "\n") > 0 // below the heading
+}
+
+// noSwapAtAll reports whether proc_meminfo(5) says so. A kernel without swap has no /proc/swaps.
+func noSwapAtAll(root fs.FS) bool {
+	table, err := fs.ReadFile(root, "proc/meminfo")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(table)) {
+		if total, ok := strings.CutPrefix(line, "SwapTotal:"); ok {
+			return strings.TrimSpace(total) == "0 kB"
+		}
+	}
+	return false
+}
