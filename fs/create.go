@@ -17,8 +17,13 @@ type birth struct {
 }
 
 // Create makes and opens a regular file (open(2) with O_CREAT). Errors: those
-// of the policy, EEXIST, ENOSPC, EDQUOT, ENOENT in a removed directory.
+// of the policy, EEXIST, ENOSPC, EDQUOT, ENOENT in a removed directory. Unless
+// opens are answered it is ENOSYS: the kernel then sends MKNOD, after which it
+// has nothing to release.
 func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, rawName string, out *fuse.CreateOut) fuse.Status {
+	if !f.answerOpens {
+		return fuse.ENOSYS
+	}
 	f.enter(in.NodeId)
 	defer f.leave()
 	b := birth{op: "create", rawName: rawName, rawMode: syscall.S_IFREG | in.Mode&07777}
@@ -38,12 +43,15 @@ func (f *FS) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, rawName string, out *fus
 	return toStatus(err)
 }
 
-// Mknod makes a regular file, a FIFO or a socket (mknod(2), bind(2)); devices
-// are refused with EPERM by every profile.
+// Mknod makes a regular file, a FIFO or a socket (open(2) with O_CREAT, mknod(2),
+// bind(2)); devices are refused with EPERM by every profile. Errors as Create.
 func (f *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, rawName string, out *fuse.EntryOut) fuse.Status {
 	f.enter(in.NodeId)
 	defer f.leave()
 	b := birth{op: "mknod", rawName: rawName, rawMode: in.Mode}
+	if in.Mode&syscall.S_IFMT == syscall.S_IFREG {
+		b.op = "create"
+	}
 	_, err := f.bear(callerOf(&in.InHeader), in.NodeId, b, out)
 	return toStatus(err)
 }

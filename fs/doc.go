@@ -53,9 +53,10 @@
 //
 // # Kernel behaviour
 //
-// OPEN and FLUSH answer ENOSYS, so the kernel opens files without asking and
-// an inode lives for as long as its lookup count is positive. Options.AnswerOpens
-// and BypassPageCache have OPEN and RELEASE answered instead. In a naming root
+// OPEN, CREATE and FLUSH answer ENOSYS, so the kernel opens files without asking,
+// makes them by MKNOD, and an inode lives for as long as its lookup count is
+// positive. Options.AnswerOpens and BypassPageCache have OPEN, CREATE and RELEASE
+// answered instead. In a naming root
 // of a shared mount every entry timeout is zero, hence every path walk asks
 // again with the caller's credentials; everywhere else entries, attributes and
 // negative entries are cached without limit, since only this kernel changes

@@ -94,10 +94,15 @@ func (k *kernel) lookup(uid uint32, dir uint64, name string) (uint64, syscall.Er
 	return id, errno
 }
 
+// create makes a regular file the way that the kernel does it.
 func (k *kernel) create(uid uint32, dir uint64, name string) (uint64, syscall.Errno) {
 	var out fuse.CreateOut
 	in := fuse.CreateIn{InHeader: header(uid, dir), Mode: 0644}
-	return k.hold(&out.EntryOut, k.f.Create(nil, &in, name, &out))
+	status := k.f.Create(nil, &in, name, &out)
+	if status == fuse.ENOSYS {
+		return k.mknod(uid, dir, name, syscall.S_IFREG|0644)
+	}
+	return k.hold(&out.EntryOut, status)
 }
 
 func (k *kernel) mkdir(uid uint32, dir uint64, name string) (uint64, syscall.Errno) {

@@ -168,11 +168,11 @@ func serving(t *testing.T) (*Conn, int) {
 	return c, kernel
 }
 
-// createFile makes a file by CREATE and returns its nodeid.
+// createFile makes a file by MKNOD and returns its nodeid.
 func createFile(t *testing.T, c *Conn, name string) uint64 {
 	t.Helper()
 	out := make([]byte, 4096)
-	got := c.handle(request{head: message(opCreate, 5, 1, words(0, 0100600, 0, 0), append([]byte(name), 0))}, out)
+	got := c.handle(request{head: message(opMknod, 5, 1, words(0100600, 0, 0, 0), append([]byte(name), 0))}, out)
 	h := (*fuse.OutHeader)(unsafe.Pointer(&got[0]))
 	require.Zero(t, h.Status)
 	return (*fuse.EntryOut)(unsafe.Pointer(&got[outHeaderSize])).NodeId
