@@ -36,6 +36,7 @@ type Builder struct {
 	exec, noexec                 string // the flag, if it was given
 	shared, private, noSymfollow bool
 	transport                    string
+	checkModes                   bool
 }
 
 // New returns a Builder for this system in which nothing was given yet.

@@ -55,6 +55,8 @@ type Options struct {
 	NoSymfollow bool `json:"no_symfollow"`
 	// Transport is how requests come from the kernel: "auto", "dev" or "uring".
 	Transport string `json:"transport"`
+	// CheckModes has permission bits checked even where the owner overrides them.
+	CheckModes bool `json:"check_modes"`
 }
 
 // DefaultSource is what mountinfo shows as the source of a mount.

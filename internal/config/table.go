@@ -41,12 +41,13 @@ var options = []option{
 	{"fsname", "NAME", "the source that mount tables show (default safetmp)", parseSource},
 	{"transport", "WAY", "how requests reach safetmp: auto (default), dev (read and write), uring (io_uring, or no mount)", parseTransport},
 	{"nosymfollow", "", "never follow symbolic links, even those that the policy lets be made", func(b *Builder, _, _ string) error { b.noSymfollow = true; return nil }},
+	{"default_permissions", "", "have the kernel check permission bits on root's own private mount too", func(b *Builder, _, _ string) error { b.checkModes = true; return nil }},
 }
 
 // acceptedWords are words of mount(8) and of FUSE mounts that ask for what safetmp does anyway, or for nothing that
 // matters in memory, or that are for mount(8) itself. They are accepted so that an fstab line needs no editing.
 var acceptedWords = wordSet(
-	"defaults", "rw", "nosuid", "nodev", "default_permissions",
+	"defaults", "rw", "nosuid", "nodev",
 	"atime", "noatime", "relatime", "norelatime", "strictatime", "nostrictatime", "diratime", "nodiratime", "lazytime", "nolazytime",
 	"async", "sync", "dirsync", "loud", "silent", "nomand", "noiversion",
 	"auto", "noauto", "nofail", "_netdev", "user", "nouser", "users", "owner", "noowner", "group", "nogroup",

@@ -37,6 +37,7 @@ var handlers = [opcodes]handler{
 	opFsync:       simple((*fs.FS).Fsync),
 	opFsyncdir:    simple((*fs.FS).FsyncDir),
 	opFlush:       simple((*fs.FS).Flush),
+	opAccess:      simple((*fs.FS).Access),
 	opFallocate:   simple((*fs.FS).Fallocate),
 	opSetxattr:    setxattr,
 	opGetxattr:    getxattr,

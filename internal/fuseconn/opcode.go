@@ -31,6 +31,7 @@ const (
 	opReaddir     = 28
 	opReleasedir  = 29
 	opFsyncdir    = 30
+	opAccess      = 34
 	opCreate      = 35
 	opDestroy     = 38
 	opBatchForget = 42

@@ -111,6 +111,7 @@ func Attach(opts config.Options) (*mount.Mounted, error) {
 		NoExec:          rules.NoExecMount(),
 		NoSymfollow:     rules.NoSymfollowMount() || opts.NoSymfollow,
 		MustNoSymfollow: opts.NoSymfollow,
+		Unchecked:       opts.UID == 0 && !opts.Shared && !opts.CheckModes && mount.OverridesModes(),
 		MaxRead:         fuseconn.MaxWrite,
 	})
 }

@@ -18,7 +18,10 @@ type Spec struct {
 	// NoSymfollow asks for MS_NOSYMFOLLOW. Where the kernel or the helper does not know it, the mount goes without:
 	// the filesystem itself refuses to make links. Unless MustNoSymfollow is set: then it fails.
 	NoSymfollow, MustNoSymfollow bool
-	MaxRead                      int // bytes of one READ at most; 0: the kernel's choice
+	// Unchecked leaves out default_permissions: the kernel does not look at permission bits, and asks the filesystem
+	// in access(2) and chdir(2) alone. It is for a private mount whose owner may do everything anyway.
+	Unchecked bool
+	MaxRead   int // bytes of one READ at most; 0: the kernel's choice
 }
 
 // Mounted is a filesystem attached to a directory and not answering yet: the caller serves Dev.
@@ -135,7 +138,10 @@ func (s Spec) flags() uintptr {
 
 // data returns the FUSE options of mount(2); see Documentation/filesystems/fuse of the kernel.
 func (s Spec) data(fd int) string {
-	data := fmt.Sprintf("fd=%d,rootmode=%o,user_id=%d,group_id=%d,default_permissions", fd, unix.S_IFDIR, s.UID, s.GID)
+	data := fmt.Sprintf("fd=%d,rootmode=%o,user_id=%d,group_id=%d", fd, unix.S_IFDIR, s.UID, s.GID)
+	if !s.Unchecked {
+		data += ",default_permissions"
+	}
 	if s.MaxRead > 0 {
 		data += fmt.Sprintf(",max_read=%d", s.MaxRead)
 	}
@@ -158,11 +164,25 @@ func mountError(path string, err error) error {
 }
 
 // hasSysAdmin reports whether this thread may call mount(2) in its namespaces.
-func hasSysAdmin() bool {
+func hasSysAdmin() bool { return holds(unix.CAP_SYS_ADMIN) }
+
+// holds reports whether this thread has a capability, one of the first 32.
+func holds(capability uint) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return false
 	}
-	return data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+	return data[0].Effective&(1<<capability) != 0
+}
+
+// initialUserNamespace is PROC_USER_INIT_INO (include/linux/proc_ns.h).
+const initialUserNamespace = 0xEFFFFFFD
+
+// OverridesModes reports whether root is real here: permission bits do not bind this process, which has
+// CAP_DAC_OVERRIDE outside of any user namespace. In one, `run` takes all capabilities from the command.
+func OverridesModes() bool {
+	var ns unix.Stat_t
+	return os.Geteuid() == 0 && holds(unix.CAP_DAC_OVERRIDE) &&
+		unix.Stat("/proc/self/ns/user", &ns) == nil && ns.Ino == initialUserNamespace
 }

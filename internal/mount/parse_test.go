@@ -72,7 +72,9 @@ func TestParseSocket(t *testing.T) {
 func TestData(t *testing.T) {
 	s := Spec{UID: 1000, GID: 100}
 	assert.Equal(t, "fd=7,rootmode=40000,user_id=1000,group_id=100,default_permissions", s.data(7))
-	s.Shared, s.MaxRead = true, 4096
+	s.Unchecked = true
+	assert.Equal(t, "fd=7,rootmode=40000,user_id=1000,group_id=100", s.data(7))
+	s.Unchecked, s.Shared, s.MaxRead = false, true, 4096
 	assert.Equal(t, "fd=7,rootmode=40000,user_id=1000,group_id=100,default_permissions,max_read=4096,allow_other", s.data(7))
 }
 
