@@ -3,6 +3,7 @@ package memstore
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // arena hands out pages of one address range that is reserved at once and backed by memory slab by slab. Free pages are always
@@ -27,6 +28,8 @@ type arena struct {
 	idleLow  int       // guarded by mu; fewest idle slabs since the last trim
 	guarded  int       // guarded by mu; absent slabs that are PROT_NONE again
 	locked   int       // guarded by mu; slabs that are mlocked one by one
+
+	toWipe, wiped atomic.Int64 // bytes, of wipeAll
 }
 
 func newArena(cfg Config) (*arena, error) {
@@ -258,7 +261,11 @@ func (a *arena) wipeAll() Bytes {
 			mapped = append(mapped, i)
 		}
 	}
-	inParallel(len(mapped), func(k int) { clear(a.slab(mapped[k])) })
+	a.toWipe.Store(int64(len(mapped)) * slabSize)
+	inParallel(len(mapped), func(k int) {
+		clear(a.slab(mapped[k]))
+		a.wiped.Add(slabSize)
+	})
 	return Bytes(len(mapped)) * slabSize
 }
 

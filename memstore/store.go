@@ -78,6 +78,12 @@ func (s *Store) enter() error {
 
 func (s *Store) leave() { s.life.RUnlock() }
 
+// Progress says how far the overwriting of Close has come: how many bytes of how many. Both are zero before.
+func (s *Store) Progress() (done, total Bytes) {
+	total = Bytes(s.arena.toWipe.Load())
+	return Bytes(s.arena.wiped.Load()), total
+}
+
 // Close waits for the operations under way, destroys the keys if there are any, overwrites every slab that is still mapped (pages in use, pages waiting for the
 // wiper and free ones alike), unmaps the arena and says how much that was. Operations that come later fail with ErrInvalid. A
 // second call returns the first one's report.

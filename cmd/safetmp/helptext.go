@@ -72,7 +72,7 @@ Exit codes:
   20 (-f) wipe not complete   23 no io_uring (--transport uring)     1 anything else`
 
 const umountHelp = `Unmounts the safetmp mounted on DIR and returns once every byte it held is overwritten, with a line that says how
-much that was. A mount in use stays as it is; who holds it is listed.
+much that was. A mount in use stays as it is; who holds it is listed. On a terminal the progress is shown.
 
 With --force the mount is ended whoever uses it: their requests fail from then on. It also gets rid of a mount whose
 daemon hangs or has died; then nobody can confirm that memory was overwritten, and the exit code says so.`

@@ -42,7 +42,9 @@ func (a *app) umount(dir string, force bool) error {
 	if p == nil {
 		return takeAway(entry, force)
 	}
+	endProgress := a.showProgress(p.Client)
 	report, err := askToUnmount(a.ctx, p.Client, force)
+	endProgress()
 	switch {
 	case err == nil:
 		fmt.Fprintln(a.stdout, describeReport(entry.Mountpoint, report))

@@ -38,6 +38,10 @@ type Status struct {
 	Wiping     int64 `json:"wiping"`  // freed, being overwritten, still counted in Bytes
 	Entries    int64 `json:"entries"` // files and directories beside the mount root, deleted ones that are open included
 
+	// Overwritten of ToOverwrite bytes are done at the end of the mount; both are 0 before.
+	Overwritten int64 `json:"overwritten,omitempty"`
+	ToOverwrite int64 `json:"to_overwrite,omitempty"`
+
 	Locked        bool   `json:"locked"` // contents cannot reach swap because the pages are locked
 	LockReason    string `json:"lock_reason,omitempty"`
 	Encrypted     bool   `json:"encrypted"`

@@ -78,6 +78,8 @@ func (d *Daemon) describeStore(s *control.Status) {
 	s.Bytes, s.Limit = int64(u.Used), int64(u.Limit)
 	s.Inodes, s.InodeLimit = u.Inodes, u.InodeLimit
 	s.Wiping = int64(u.Wiping)
+	done, total := d.store.Progress()
+	s.Overwritten, s.ToOverwrite = int64(done), int64(total)
 	s.Entries = d.fs.Entries()
 	s.Locked, s.LockReason = u.Locked, u.LockReason
 	s.Encrypted, s.EncryptReason, s.KeyMemory = u.Encrypted, d.secrecy.reason, u.KeyMemory
