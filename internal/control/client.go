@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,19 +41,19 @@ func Dial(path string) (*Client, error) {
 	return c, err
 }
 
-// List returns clients for the live sockets in the folders. It removes stale ones where it may, and skips what does not
-// admit the caller.
-func List(folders []string) []*Client {
+// List returns clients for the live sockets in the folders, of all labels or of those that are named. It removes stale
+// ones where it may, and skips what does not admit the caller. A label is a hint: who answers is for the caller to check.
+func List(folders []string, labels ...string) []*Client {
 	var clients []*Client
 	for _, folder := range folders {
-		clients = append(clients, listFolder(folder)...)
+		clients = append(clients, listFolder(folder, labels)...)
 	}
 	return clients
 }
 
 // listFolder lists one folder. Removal goes through the open folder: root looks into folders of users, who must not be
 // able to lead it elsewhere in between (CWE-367).
-func listFolder(folder string) []*Client {
+func listFolder(folder string, labels []string) []*Client {
 	dir, err := openFolder(folder)
 	if err != nil {
 		return nil // a folder that is not there holds no sockets
@@ -61,7 +62,7 @@ func listFolder(folder string) []*Client {
 	entries, _ := os.ReadDir(inFolder(dir, "."))
 	var clients []*Client
 	for _, e := range entries {
-		if !isReady(e.Name()) || e.Type() != os.ModeSocket {
+		if !isReady(e.Name()) || e.Type() != os.ModeSocket || !hasLabel(e.Name(), labels) {
 			continue
 		}
 		c, err := Dial(filepath.Join(folder, e.Name()))
@@ -73,6 +74,11 @@ func listFolder(folder string) []*Client {
 		}
 	}
 	return clients
+}
+
+// hasLabel says whether a socket's name has one of the labels; none asks for no one in particular.
+func hasLabel(name string, labels []string) bool {
+	return len(labels) == 0 || slices.ContainsFunc(labels, func(l string) bool { return strings.HasPrefix(name, labelled(l)) })
 }
 
 // isReady says whether a name is that of a socket that listens, or did: one that is being made refuses connections too.

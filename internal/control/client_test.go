@@ -148,3 +148,25 @@ func TestListLeavesSocketsThatAreBeingMade(t *testing.T) {
 	assert.FileExists(t, passing)
 	assert.NoFileExists(t, stale, "the control: a stale one is removed")
 }
+
+// Among many sockets only those of a label are asked, and no label is the beginning of another.
+func TestListByLabel(t *testing.T) {
+	dir := folder(t)
+	names := map[string]string{}
+	for _, label := range []string{"0-1", "0-12", "1-1"} {
+		s, err := Listen(dir, 0, label)
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(&fakeHandler{}) }()
+		t.Cleanup(func() { s.Close(); require.NoError(t, <-done) })
+		names[label] = s.Path()
+	}
+	assert.Len(t, List([]string{dir}), 3)
+	for label, path := range names {
+		found := List([]string{dir}, label)
+		require.Len(t, found, 1, label)
+		assert.Equal(t, path, found[0].Path())
+	}
+	assert.Empty(t, List([]string{dir}, "0-"))
+	assert.Len(t, List([]string{dir}, "0-1", "1-1"), 2)
+}

@@ -121,7 +121,7 @@ func serve(t *testing.T, dir string, owner uint32, h Handler) (*Server, string) 
 // serveWithin is serve with another time for a request to arrive.
 func serveWithin(t *testing.T, dir string, owner uint32, h Handler, timeout time.Duration) (*Server, string) {
 	t.Helper()
-	s, err := Listen(dir, owner)
+	s, err := Listen(dir, owner, "0-1")
 	require.NoError(t, err)
 	s.timeout = timeout
 	done := make(chan error, 1)

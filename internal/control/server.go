@@ -38,14 +38,14 @@ type Server struct {
 	filesMu sync.Mutex
 }
 
-// Listen opens a socket of a random name in folder, which Folder returned. The mount's owner, root and the caller's own
-// uid are admitted.
-func Listen(folder string, owner uint32) (*Server, error) {
+// Listen opens a socket in folder, which Folder returned. Its name is random behind the label, by which List finds it. The
+// mount's owner, root and the caller's own uid are admitted.
+func Listen(folder string, owner uint32, label string) (*Server, error) {
 	dir, err := openFolder(folder)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{folder: dir, name: newID() + suffix, timeout: RequestTimeout}
+	s := &Server{folder: dir, name: labelled(label) + newID() + suffix, timeout: RequestTimeout}
 	s.admitted = []uint32{0, uint32(os.Geteuid()), owner}
 	if s.listener, err = s.bind(owner); err != nil {
 		_ = dir.Close()
@@ -53,6 +53,9 @@ func Listen(folder string, owner uint32) (*Server, error) {
 	}
 	return s, nil
 }
+
+// labelled is how the names of sockets with a label begin.
+func labelled(label string) string { return label + "." }
 
 // newID is 40 random bits: unique enough for a folder, and no secret.
 func newID() string {

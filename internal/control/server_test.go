@@ -215,7 +215,7 @@ func TestListenRefusesALinkedFolder(t *testing.T) {
 	dir := folder(t)
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(dir, link))
-	_, err := Listen(link, 0)
+	_, err := Listen(link, 0, "0-1")
 	assert.Error(t, err)
 }
 

@@ -138,7 +138,7 @@ func (d *Daemon) listen() error {
 	if err != nil {
 		return err
 	}
-	if d.control, err = control.Listen(folder, d.opts.UID); err != nil {
+	if d.control, err = control.Listen(folder, d.opts.UID, d.mounted.Device.Label()); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	d.guard.Announce(d.control.Path())

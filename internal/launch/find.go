@@ -19,8 +19,9 @@ type Peer struct {
 
 // Peers asks every daemon whose socket the caller may use, all at once, and returns those that answer in time, by
 // mountpoint.
-func Peers(ctx context.Context) []Peer {
-	clients := control.List(control.Folders())
+func Peers(ctx context.Context) []Peer { return peers(ctx, control.List(control.Folders())) }
+
+func peers(ctx context.Context, clients []*control.Client) []Peer {
 	answers := make([]*Peer, len(clients))
 	var asked sync.WaitGroup
 	for i, c := range clients {
@@ -56,7 +57,8 @@ func Find(ctx context.Context, dir string) (mount.Entry, *Peer, error) {
 	if err != nil {
 		return mount.Entry{}, nil, err
 	}
-	for _, p := range Peers(ctx) {
+	// Not all: among many mounts each command would ask every daemon, and one that hangs would hold up the others' users.
+	for _, p := range peers(ctx, control.List(control.Folders(), entry.Device.Label())) {
 		if p.Serves(entry) {
 			return entry, &p, nil
 		}

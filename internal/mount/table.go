@@ -22,6 +22,9 @@ type Device struct{ Major, Minor uint32 }
 // String returns "major:minor" as in mountinfo.
 func (d Device) String() string { return fmt.Sprintf("%d:%d", d.Major, d.Minor) }
 
+// Label is the device as a part of a file's name.
+func (d Device) Label() string { return fmt.Sprintf("%d-%d", d.Major, d.Minor) }
+
 // Entry is one safetmp mount as the kernel lists it.
 type Entry struct {
 	ID         int    // mount id, as fdinfo shows it
