@@ -21,9 +21,6 @@ import (
 // promised is how long users may see the dead mount of a killed daemon.
 const promised = time.Second
 
-// killRounds is how often a daemon is killed, at random points.
-const killRounds = 30
-
 // A writer writes, reads and deletes until something fails.
 func init() {
 	helpers["writer"] = func(args []string) error {
@@ -95,11 +92,12 @@ func TestKilledWhileWriting(t *testing.T) {
 			})
 			sockets := len(socketsOf(uid))
 			var worst time.Duration
-			for range killRounds {
+			rounds := count(100, 15)
+			for range rounds {
 				m.again(t)
 				worst = max(worst, m.killOnce(t))
 			}
-			t.Logf("longest time until the mountpoint was usable: %v", worst)
+			t.Logf("longest time until the mountpoint was usable, of %d kills: %v", rounds, worst)
 			assert.Len(t, socketsOf(uid), sockets, "control sockets of the dead")
 			m.again(t)
 			out, err := m.umount()

@@ -256,38 +256,6 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestTwentyAtOnce starts, uses and ends twenty mounts at the same time.
-func TestTwentyAtOnce(t *testing.T) {
-	mounts := make([]*live, 20)
-	for i := range mounts {
-		number := mountCount.Add(1)
-		mounts[i] = &live{dir: filepath.Join(suite.base, "m", fmt.Sprint(number)), by: user(), owner: user()}
-		require.NoError(t, os.Mkdir(mounts[i].dir, 0o700))
-		require.NoError(t, os.Chown(mounts[i].dir, user(), user()))
-	}
-	needSafetmp(t)
-	atOnce(mounts, func(m *live) {
-		out, err := m.tool("mount", "--size=16m", m.dir)
-		assert.NoError(t, err, out)
-		assert.NoError(t, as(m.owner, func() error { return os.WriteFile(m.dir+"/mine", []byte(m.dir), 0o600) }))
-	})
-	out, err := mounts[0].tool("status")
-	assert.NoError(t, err)
-	for _, m := range mounts {
-		assert.Contains(t, out, m.dir+" ")
-		assert.NoError(t, as(m.owner, func() error {
-			data, err := os.ReadFile(m.dir + "/mine")
-			assert.Equal(t, m.dir, string(data), "each its own")
-			return err
-		}))
-	}
-	atOnce(mounts, func(m *live) {
-		out, err := m.umount()
-		assert.NoError(t, err, out)
-		assert.NoError(t, os.Remove(m.dir))
-	})
-}
-
 // atOnce runs work for every mount in parallel.
 func atOnce(mounts []*live, work func(m *live)) {
 	var wait sync.WaitGroup
@@ -295,38 +263,6 @@ func atOnce(mounts []*live, work func(m *live)) {
 		wait.Go(func() { work(m) })
 	}
 	wait.Wait()
-}
-
-// TestFiftyCycles mounts, uses and unmounts one folder fifty times: no mount,
-// process, socket or temporary file is left of it.
-func TestFiftyCycles(t *testing.T) {
-	needSafetmp(t)
-	cycles := 50
-	if raceEnabled {
-		cycles = 10 // a process under the race detector takes a second to start
-	}
-	uid := user()
-	runtimeDir := filepath.Join(suite.base, "log", "runtime")
-	require.NoError(t, os.Mkdir(runtimeDir, 0o700))
-	require.NoError(t, os.Chown(runtimeDir, uid, uid))
-	dir := filepath.Join(suite.base, "m", fmt.Sprint(mountCount.Add(1)))
-	require.NoError(t, os.Mkdir(dir, 0o700))
-	require.NoError(t, os.Chown(dir, uid, uid))
-	for round := range cycles {
-		for _, args := range [][]string{{"mount", "--size=16m", dir}, {"umount", dir}} {
-			cmd := command(uid, suite.bin, args...)
-			cmd.Env = daemonEnv([]string{"XDG_RUNTIME_DIR=" + runtimeDir})
-			out, err := boundedOutput(cmd, stopBound)
-			require.NoError(t, err, "round %d: %v: %s", round, args, out)
-			if args[0] == "mount" {
-				require.NoError(t, as(uid, func() error { return os.WriteFile(dir+"/f", make([]byte, 100_000), 0o600) }))
-			}
-		}
-	}
-	assert.Empty(t, mountsBelow(suite.base), "mounts")
-	assert.Eventually(t, func() bool { return len(processesFrom(suite.base)) == 0 }, stopBound, time.Millisecond, "processes")
-	assert.Empty(t, below(t, runtimeDir), "control sockets")
-	assert.NoError(t, os.Remove(dir))
 }
 
 // below lists the files, not the folders, below dir.

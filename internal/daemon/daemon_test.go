@@ -1,9 +1,13 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,4 +145,61 @@ func TestTimeOfBirth(t *testing.T) {
 	out := sh(t, dir, `echo x >$M/f; b=$(stat -c %W $M/f); [ $b -gt 1700000000 ]; touch -d 2001-01-01 $M/f
 		[ $(stat -c %W $M/f) = $b ]; stat -c %y $M/f | cut -c1-10`)
 	assert.Equal(t, "2001-01-01\n", out)
+}
+
+// leftovers is what a mount that ended may have left in the process.
+type leftovers struct {
+	files, goroutines, threads int
+	resident                   int // KiB
+}
+
+func lookAtProcess(t *testing.T) (l leftovers) {
+	t.Helper()
+	runtime.GC()
+	debug.FreeOSMemory()
+	files, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	threads, err := os.ReadDir("/proc/self/task")
+	require.NoError(t, err)
+	text, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &l.resident)
+	}
+	l.files, l.threads, l.goroutines = len(files), len(threads), runtime.NumGoroutine()
+	return l
+}
+
+// A thousand mounts in one process, in a soak, leave no descriptor, thread, goroutine
+// or memory behind.
+func TestManyLives(t *testing.T) {
+	rounds := 20
+	if os.Getenv("SOAK") == "1" {
+		rounds = 1000
+	}
+	life := func(t *testing.T) {
+		d, dir := start(t)
+		sh(t, dir, `head -c 300000 /dev/zero >$M/f; mkdir $M/d; cat $M/f >/dev/null`)
+		_, err := d.Shutdown(false)
+		require.NoError(t, err)
+	}
+	for range 3 { // what is made once
+		t.Run("first", life)
+	}
+	before, begun := lookAtProcess(t), time.Now()
+	for range rounds {
+		t.Run("life", life)
+	}
+	var after leftovers
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		after = lookAtProcess(t)
+		if after.files <= before.files && after.goroutines <= before.goroutines && after.threads <= before.threads+4 || time.Now().After(deadline) {
+			break
+		}
+	}
+	t.Logf("%d lives, %v each; before %+v, after %+v", rounds, time.Since(begun)/time.Duration(rounds), before, after)
+	assert.LessOrEqual(t, after.files, before.files)
+	assert.LessOrEqual(t, after.goroutines, before.goroutines)
+	assert.LessOrEqual(t, after.threads, before.threads+4, "the runtime's own come and go")
+	assert.Less(t, after.resident-before.resident, 8<<10+rounds*4, "KiB: a page for each would be a leak")
 }
