@@ -137,6 +137,7 @@ func TestAttackDaemonBySameUser(t *testing.T) {
 	require.NoError(t, as(user(), func() error { return os.WriteFile(m.dir+"/works", []byte("x"), 0o600) }))
 	out2, err := m.umount()
 	assert.NoError(t, err, out2)
+	m.gone(t)
 }
 
 // TestAttackRunFromWithin: the command of run sees no process of ours but its init,

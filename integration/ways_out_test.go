@@ -124,6 +124,8 @@ func TestHungDaemonIsAlone(t *testing.T) {
 	require.NoError(t, unix.Kill(hung.pid, unix.SIGCONT))
 	out, err = hung.umount()
 	assert.NoError(t, err, out)
+	m.gone(t)
+	hung.gone(t)
 }
 
 // TestLazyUnmount: what is open goes on after a lazy unmount, status says that the
@@ -196,6 +198,7 @@ func TestUmountProgress(t *testing.T) {
 			lines := bytes.Split(out, []byte("\x1b[K"))
 			assert.Regexp(t, `unmounted .*: 1\.0 GiB overwritten in .*`, string(lines[len(lines)-1]))
 			assert.Equal(t, onTerminal, bytes.Contains(out, []byte("GiB overwritten\x1b[K")), "%q", out)
+			m.gone(t)
 		})
 	}
 }
