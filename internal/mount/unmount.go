@@ -37,6 +37,9 @@ func Abort(d Device) error {
 //
 // Errors: as Detach.
 func ForceDetach(e Entry) error {
+	if _, err := e.place(); errors.Is(err, ErrNotSafetmp) {
+		return err // its numbers may be another's
+	}
 	_ = Abort(e.Device) // where it is not possible, MNT_FORCE does it or the detach has to do
 	return unmount(e, unix.MNT_FORCE|unix.MNT_DETACH)
 }

@@ -158,9 +158,9 @@ func (w *watcher) bury() {
 	if w.socket != "" {
 		_ = os.Remove(w.socket)
 	}
-	w.look()
-	for try := 0; !w.gone() && try < detachTries; try++ {
-		if w.detachAll() {
+	for try := 0; try < detachTries; try++ {
+		w.look() // each time: somebody else may have unmounted it, and its numbers are another's then
+		if w.gone() || w.detachAll() {
 			return
 		}
 		time.Sleep(detachPause)
@@ -172,10 +172,18 @@ func (w *watcher) detachAll() bool {
 	entries, err := mount.Entries()
 	for _, e := range entries {
 		if e.Device == w.entry.Device {
-			err = errors.Join(err, mount.Detach(e))
+			err = errors.Join(err, ignoreGone(mount.Detach(e)))
 		}
 	}
 	return err == nil
+}
+
+// ignoreGone leaves out that somebody else was faster.
+func ignoreGone(err error) error {
+	if errors.Is(err, mount.ErrNotSafetmp) {
+		return nil
+	}
+	return err
 }
 
 // gone reports whether the filesystem was seen to be unmounted. It never comes back: the kernel may have given its
