@@ -2,17 +2,24 @@
 
 GO          ?= go
 PREFIX      ?= /usr/local
+BIN         ?= bin/safetmp
+VOLUME      ?= bin/safetmp-volume
+# where mount(8) looks for its helpers; empty: no helper
+MOUNTDIR    ?= $(if $(DESTDIR)$(filter 0,$(shell id -u)),/sbin)
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 30s
 CMD         ?=
+# as it was typed, for the shell alone: $ and quotes included
+override CMD := $(value CMD)
+export CMD
 BENCH       ?= full
 BASE        ?=
 MEMFS_LL    ?=
 
-.PHONY: help build run test setup check fmt fuzz soak bench install clean
+.PHONY: help build run test setup check fmt man fuzz soak bench install uninstall clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -21,7 +28,8 @@ build: ## build bin/safetmp and bin/safetmp-volume
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/safetmp ./cmd/safetmp-volume
 
 run: build ## show the main job on a real program; CMD='...' runs yours
-	@if [ -n '$(CMD)' ]; then exec bin/safetmp run --report -- sh -c '$(CMD)'; else exec sh integration/demo.sh bin/safetmp; fi
+	@if [ -z "$$CMD" ]; then exec sh integration/demo.sh $(BIN); fi; \
+	exec env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MAKE_TERMOUT -u MAKE_TERMERR -u CMD $(BIN) run --report -- sh -c "$$CMD"
 
 setup: ## install what the tests need (root), or say what is missing
 	sh integration/setup.sh
@@ -66,9 +74,29 @@ fuzz: ## run every fuzz target for FUZZTIME
 bench: build setup ## measure beside tmpfs and others (root), BENCH=quick|full|huge; BASE=commit compares two builds
 	@GO='$(GO)' BENCH='$(BENCH)' BASE='$(BASE)' MEMFS_LL='$(MEMFS_LL)' sh integration/bench.sh
 
-install: build ## install into PREFIX
-	install -D -m 755 bin/safetmp $(DESTDIR)$(PREFIX)/bin/safetmp
-	install -D -m 755 bin/safetmp-volume $(DESTDIR)$(PREFIX)/bin/safetmp-volume
+man: ## write docs/man anew from the help texts
+	$(GO) test ./cmd/safetmp -run '^TestManPages$$' -count=1 -update
+
+# what install makes, below PREFIX
+COMPLETIONS := share/bash-completion/completions/safetmp share/zsh/site-functions/_safetmp share/fish/vendor_completions.d/safetmp.fish
+UNITS       := lib/systemd/system/safetmp@.service lib/systemd/user/safetmp.service
+PAGES       := $(foreach page,$(notdir $(wildcard docs/man/*)),share/man/man$(subst .,,$(suffix $(page)))/$(page))
+INTO         = $(DESTDIR)$(PREFIX)
+
+install: build ## install into PREFIX: programs, man pages, completion, units; as root the helper of mount(8)
+	install -D -m 755 $(BIN) $(INTO)/bin/safetmp
+	install -D -m 755 $(VOLUME) $(INTO)/bin/safetmp-volume
+	for page in $(PAGES); do install -D -m 644 docs/man/$${page##*/} $(INTO)/$$page || exit 1; done
+	for file in $(COMPLETIONS); do install -d $(INTO)/$${file%/*} || exit 1; done
+	$(BIN) completion bash >$(INTO)/$(word 1,$(COMPLETIONS))
+	$(BIN) completion zsh >$(INTO)/$(word 2,$(COMPLETIONS))
+	$(BIN) completion fish >$(INTO)/$(word 3,$(COMPLETIONS))
+	for unit in $(UNITS); do install -d $(INTO)/$${unit%/*} && \
+	  sed 's|@bindir@|$(PREFIX)/bin|' init/$${unit#lib/systemd/} >$(INTO)/$$unit || exit 1; done
+	[ -z "$(MOUNTDIR)" ] || { install -d $(DESTDIR)$(MOUNTDIR) && ln -sf $(PREFIX)/bin/safetmp $(DESTDIR)$(MOUNTDIR)/mount.safetmp; }
+
+uninstall: ## remove what install made
+	rm -f $(addprefix $(INTO)/,bin/safetmp bin/safetmp-volume $(PAGES) $(COMPLETIONS) $(UNITS)) $(if $(MOUNTDIR),$(DESTDIR)$(MOUNTDIR)/mount.safetmp)
 
 clean: ## remove what was built
 	rm -rf bin

@@ -2,7 +2,8 @@
 # The main job on real input: a private TMPDIR in which a program is compiled and
 # run. Usage: demo.sh PATH_TO_SAFETMP
 set -eu
-safetmp=$1
+safetmp=$(realpath "$1")
+cd / # the working directory is left uncovered
 
 say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n# %s\n' "$*"; }
@@ -12,7 +13,7 @@ exec "$safetmp" run --report -- sh -c '
 set -u
 say() { printf "\n# %s\n" "$*"; }
 cd "$TMPDIR"
-echo "TMPDIR=$TMPDIR, on $(stat -f -c %T . 2>/dev/null || echo ?)"
+echo "TMPDIR=$TMPDIR, on $(grep -F " $TMPDIR " /proc/mounts | tail -1 | cut -d" " -f3)"
 
 say "compile and run a program, through a predictable name in TMPDIR"
 cat >job.c <<"C"

@@ -19,6 +19,9 @@ zsh:zsh:its completion
 fish:fish:its completion
 stress-ng:stress-ng:the filesystem stressors
 fio:fio:verified I/O
+make:make:installing
+man:man-db:formatting the man pages
+systemd-analyze:systemd:checking the units
 gocryptfs:gocryptfs:its column in the benchmark
 encfs:encfs:its column in the benchmark
 securefs:securefs:its column in the benchmark

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,7 +28,7 @@ import (
 //	                              one is expected; $M and $WORK in a pattern stand for themselves
 //	within SECONDS PROGRAM [...]  repeat a program until it succeeds
 //
-// and the conditions [root], [user] and [prog:NAME]; a program that is missing fails the script in continuous
+// and the conditions [root], [user], [repo] (the checkout can be read at ROOT) and [prog:NAME]; a program that is missing fails the script in continuous
 // integration, which installs them. M is an empty directory of the caller's, with a path that is short enough for
 // sockets.
 
@@ -121,7 +122,11 @@ func TestScriptsAsUser(t *testing.T) {
 	binary, err := os.ReadFile("/proc/self/exe") // which lies where other users may not look
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tests"), binary, 0o755))
-	cmd := exec.Command(filepath.Join(dir, "tests"), "-test.run=^TestScripts$", "-test.v="+strconv.FormatBool(testing.Verbose()), "-test.timeout=4m")
+	pattern := "^TestScripts$"
+	if _, script, chosen := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); chosen {
+		pattern += "/" + script
+	}
+	cmd := exec.Command(filepath.Join(dir, "tests"), "-test.run="+pattern, "-test.v="+strconv.FormatBool(testing.Verbose()), "-test.timeout=4m")
 	cmd.Env = append(os.Environ(), scriptsAgain+"="+dir, "TMPDIR="+dir, "HOME="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary, Groups: []uint32{}}}
 	out, err := cmd.CombinedOutput()
@@ -150,8 +155,11 @@ func setUpScript(e *testscript.Env) error {
 	e.Setenv("UID", fmt.Sprint(os.Getuid()))
 	e.Setenv("ORDINARY", fmt.Sprint(ordinary))
 	e.Setenv("LC_ALL", "C")
+	e.Setenv("ROOT", repository())
+	program, err := exec.LookPath(programName)
+	e.Setenv("PROGRAM", program)
 	e.Defer(func() { tidyScript(e, dir) })
-	return nil
+	return err
 }
 
 // tidyScript fails the script on a mount that is left, and takes it away.
@@ -171,7 +179,16 @@ func tidyScript(e *testscript.Env, dir string) {
 	}
 }
 
-// scriptCondition knows [root], [user] and [prog:NAME].
+// repository is the absolute path of the checkout.
+func repository() string {
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+// scriptCondition knows [root], [user], [repo] and [prog:NAME].
 func scriptCondition(cond string) (bool, error) {
 	name, isProgram := strings.CutPrefix(cond, "prog:")
 	switch {
@@ -179,6 +196,8 @@ func scriptCondition(cond string) (bool, error) {
 		return os.Geteuid() == 0, nil
 	case cond == "user":
 		return os.Geteuid() != 0, nil
+	case cond == "repo":
+		return unix.Access(filepath.Join(repository(), "Makefile"), unix.R_OK) == nil, nil
 	case !isProgram:
 		return false, fmt.Errorf("unknown condition %q", cond)
 	}
