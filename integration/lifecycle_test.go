@@ -39,6 +39,8 @@ type status struct {
 	Refusals   map[string]uint64 `json:"refusals"`
 	Changes    map[string]uint64 `json:"changes"`
 	Removed    map[string]uint64 `json:"removed"`
+	Locked     bool              `json:"locked"`
+	Encrypted  bool              `json:"encrypted"`
 	NoSUID     bool              `json:"nosuid"`
 	NoDev      bool              `json:"nodev"`
 }
