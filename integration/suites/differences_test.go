@@ -15,6 +15,9 @@ var differences = []difference{
 	{"posixtest", "FcntlFlockLocksFile", "fails on tmpfs: it wants two descriptors of one process to conflict over a POSIX lock, which fcntl_locking(2) " +
 		"excludes; go-fuse's own runner leaves it out as well"},
 
+	{"kernel", "idmapped mount: mount_setattr", "a clear refusal, EINVAL: on a mount that may be idmapped the kernel tells the daemon the caller only where " +
+		"something is made (FUSE_ALLOW_IDMAP), and whose names these are could not be told"},
+
 	{"stress", "fiemap", "not possible on tmpfs either: neither answers FS_IOC_FIEMAP"},
 	{"stress", "verity", "not possible on tmpfs either: neither has fs-verity"},
 	{"stress", "io-uring", "fails on tmpfs too: this stress-ng asks IORING_OP_STATX for a path that it has not made"},
@@ -25,6 +28,7 @@ var differences = []difference{
 		"O_TRUNC, which has to"},
 	{"model", "chown to nothing", "chown(2) to -1 and -1 of another user's set-id file is EPERM on tmpfs and clears the bits here: the kernel sends " +
 		"the same request as for a write"},
+	{"model", "set-id without room", "a fallocate(2) that fails with ENOSPC has cleared the set-id bits before: the kernel does so for FUSE before it asks"},
 	{"model", "times of a FIFO", "what goes through a FIFO passes inside the kernel, which does not stamp FIFOs of FUSE (S_NOCMTIME)"},
 	{"model", "fallocated is data", "SEEK_DATA and SEEK_HOLE take what fallocate made for data, tmpfs takes it for a hole; lseek(2) allows both"},
 }
