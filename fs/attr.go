@@ -52,8 +52,12 @@ func (f *FS) setAttr(c caller, in *fuse.SetAttrIn, out *fuse.AttrOut) error {
 			return err
 		}
 	}
-	if err := f.applyOwner(c, ino, in); err != nil {
+	moved, err := f.applyOwner(c, ino, in)
+	if err != nil {
 		return err
+	}
+	if moved {
+		f.give(ino, in.Uid)
 	}
 	ino.mu.Lock()
 	if in.Valid&fuse.FATTR_MODE != 0 {
@@ -114,18 +118,18 @@ func (f *FS) decideOwner(c caller, ino *inode, in *fuse.SetAttrIn) error {
 }
 
 // applyOwner carries out a chown that was allowed; what the inode costs moves
-// to the new owner's share, or EDQUOT.
-func (f *FS) applyOwner(c caller, ino *inode, in *fuse.SetAttrIn) error {
+// to the new owner's share, or EDQUOT. It says whether there is a new owner.
+func (f *FS) applyOwner(c caller, ino *inode, in *fuse.SetAttrIn) (moved bool, err error) {
 	if !isChown(in) {
-		return nil
+		return false, nil
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
 	if in.Valid&fuse.FATTR_UID != 0 && in.Uid != ino.uid {
 		if err := f.recharge(ino, in.Uid); err != nil {
-			return err
+			return false, err
 		}
-		ino.uid = in.Uid
+		ino.uid, moved = in.Uid, true
 	}
 	if in.Valid&fuse.FATTR_GID != 0 {
 		ino.gid = in.Gid
@@ -133,7 +137,7 @@ func (f *FS) applyOwner(c caller, ino *inode, in *fuse.SetAttrIn) error {
 	if !ino.isDir() {
 		ino.killPrivLocked(c)
 	}
-	return nil
+	return moved, nil
 }
 
 // recharge moves what an inode costs to another owner, all of it or nothing.

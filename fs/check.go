@@ -74,7 +74,7 @@ func (ino *inode) isExpired() bool {
 //
 // Preconditions: d.mu is held, for reading at least.
 func (d *directory) checkLocked() error {
-	listed, last := 0, uint64(0)
+	listed, aliases, last := 0, 0, uint64(0)
 	for _, s := range d.stream {
 		if s.cookie <= last || s.cookie >= d.cookies {
 			return fmt.Errorf("cookie %d is out of order", s.cookie)
@@ -87,15 +87,23 @@ func (d *directory) checkLocked() error {
 		if s.e.cookie != s.cookie || d.byName[s.e.name] != s.e {
 			return fmt.Errorf("cookie %d leads to another entry than its name", s.cookie)
 		}
-		if d.naming && d.byAlias[aliasKey{s.e.alias.scope, s.e.alias.requested}] != s.e {
+		if !d.naming {
+			continue
+		}
+		keys := s.e.alias.keys()
+		if d.byAlias[keys[0]] != s.e {
 			return fmt.Errorf("cookie %d is not found by its alias", s.cookie)
+		}
+		aliases++
+		if keys[1] != keys[0] && d.byAlias[keys[1]] == s.e {
+			aliases++
 		}
 	}
 	switch {
 	case listed != len(d.byName), int64(listed) != d.live.Load():
 		return fmt.Errorf("%d entries listed, %d by name, %d counted", listed, len(d.byName), d.live.Load())
-	case d.naming && listed != len(d.byAlias):
-		return fmt.Errorf("%d entries, %d aliases", listed, len(d.byAlias))
+	case aliases != len(d.byAlias):
+		return fmt.Errorf("%d entries with %d aliases, %d by alias", listed, aliases, len(d.byAlias))
 	}
 	return nil
 }

@@ -39,6 +39,11 @@ type alias struct {
 	pid       uint32 // the process that made the entry
 	command   string // the program of that process
 
+	// heir is who the entry was given to by chown(2) and finds it as well, if
+	// given is set; both are guarded by directory.mu.
+	heir  uint32
+	given bool
+
 	// looked is set once the assigned name was looked up, so that the
 	// kernel may have it in its dentry cache.
 	looked atomic.Bool
@@ -98,10 +103,27 @@ func (d *directory) resolveLocked(s scope, rawName string) *dentry {
 	if e := d.byAlias[aliasKey{s, rawName}]; e != nil {
 		return e
 	}
-	if e := d.byName[rawName]; e != nil && e.alias.scope.uid == s.uid {
+	if e := d.byName[rawName]; e != nil && e.alias.isOf(s.uid) {
 		return e
 	}
 	return nil
+}
+
+// isOf says whether the entry is one of uid's: made by it, or given to it.
+//
+// Preconditions: directory.mu is held, for reading at least.
+func (a *alias) isOf(uid uint32) bool { return a.scope.uid == uid || a.given && a.heir == uid }
+
+// keys are the keys that the alias is found by. An heir finds it only where
+// scopes are those of uids.
+//
+// Preconditions: directory.mu is held, for reading at least.
+func (a *alias) keys() [2]aliasKey {
+	own := aliasKey{a.scope, a.requested}
+	if !a.given || a.scope.session != 0 {
+		return [2]aliasKey{own, own}
+	}
+	return [2]aliasKey{own, {scope{uid: a.heir}, a.requested}}
 }
 
 // addLocked enters e under its names and at the end of the stream.
@@ -141,8 +163,13 @@ func (d *directory) replaceLocked(old, e *dentry) {
 // Preconditions: d.mu is held.
 func (d *directory) addNamesLocked(e *dentry) {
 	d.byName[e.name] = e
-	if e.alias != nil {
-		d.byAlias[aliasKey{e.alias.scope, e.alias.requested}] = e
+	if e.alias == nil {
+		return
+	}
+	keys := e.alias.keys()
+	d.byAlias[keys[0]] = e
+	if d.byAlias[keys[1]] == nil {
+		d.byAlias[keys[1]] = e
 	}
 }
 
@@ -157,8 +184,10 @@ func (d *directory) dropNamesLocked(e *dentry) {
 	if e.alias == nil {
 		return
 	}
-	if key := (aliasKey{e.alias.scope, e.alias.requested}); d.byAlias[key] == e {
-		delete(d.byAlias, key)
+	for _, key := range e.alias.keys() {
+		if d.byAlias[key] == e {
+			delete(d.byAlias, key)
+		}
 	}
 }
 

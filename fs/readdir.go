@@ -148,8 +148,10 @@ func (f *FS) listDots(dir *inode, offset uint64, add func(fuse.DirEntry, *inode)
 
 // visible says whether a listing shows e to c: in a naming root only to its
 // owner.
+//
+// Preconditions: e's directory is locked, for reading at least.
 func visible(e *dentry, c caller) bool {
-	return e.alias == nil || e.alias.scope.uid == c.uid
+	return e.alias == nil || e.alias.isOf(c.uid)
 }
 
 // listedName is the name that a listing shows for an entry.

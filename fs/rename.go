@@ -156,7 +156,8 @@ func replaceable(src, dst *inode) error {
 
 // renamedEntry makes the entry that old becomes in dir under rawName, and takes
 // what its names cost. An entry that goes from one naming root to another, or
-// stays in one, keeps its assigned name.
+// stays in one, keeps its assigned name. Who it was given to keeps finding it
+// where the one who gave it renames it.
 func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*dentry, error) {
 	e, err := f.newEntry(m.c, dir, rawName)
 	if err != nil {
@@ -171,6 +172,9 @@ func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*de
 		e.name = old.name
 		e.alias.pid, e.alias.command = old.alias.pid, old.alias.command
 		e.alias.looked.Store(old.alias.looked.Load())
+		if e.alias.scope == old.alias.scope {
+			e.alias.heir, e.alias.given = old.alias.heir, old.alias.given
+		}
 	}
 	if err := f.store.ChargeMeta(e.payer, e.charge); err != nil {
 		return nil, err
