@@ -106,6 +106,8 @@ func hostile(names ...string) []difference {
 var programDifferences = []difference{
 	{"fifo", "mode", "", "600", "modes", "group and other get nothing"},
 	{"git", "symlinks", "", "false", "symlinks", "git probes for links and then stores them as files"},
+	{"gitlinks", "outside", "", "refused", "symlinks", "the target is below another top-level entry"},
+	{"gitlinks", "absolute", "", "refused", "symlinks", "an absolute target leads anywhere"},
 	{"shell", "install -m 755", "", "700", "modes", "group and other get nothing"},
 	{"shell", "link", "", "refused", "symlinks", "ln -s is refused"},
 	{"shell", "glob", "", "rel*", "listing", "the root lists assigned names; listing=own for those who glob"},

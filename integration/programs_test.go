@@ -27,6 +27,7 @@ var scripts embed.FS
 type program struct {
 	needs []string
 	bound time.Duration // on each subject
+	links bool          // it needs symbolic links: profile compat
 }
 
 var programs = map[string]program{
@@ -44,14 +45,20 @@ var programs = map[string]program{
 	"rename":   {needs: []string{"python3"}},
 	"edit":     {needs: []string{"vim", "sed", "perl"}},
 	"shell":    {needs: []string{"mktemp", "install"}},
+	"venv":     {needs: []string{"python3"}, links: true},
+	"npm":      {needs: []string{"node", "npm"}, links: true, bound: 2 * time.Minute},
+	"gitlinks": {needs: []string{"git", "tar"}, links: true},
 }
 
 // TestPrograms runs each script in the root of a tmpfs and of a private mount.
 func TestPrograms(t *testing.T) {
-	subjects := []subject{{kind: kindOracle, top: mountOracle(t, 0o700, "size=1g")}}
+	oracle := subject{kind: kindOracle, top: mountOracle(t, 0o700, "size=1g")}
+	subjects := map[bool][]subject{false: {oracle}, true: {oracle}}
 	if !*oracleOnly {
-		m := mountTest(t, options("size=1g"), bound(5*testBound))
-		subjects = append(subjects, subject{kind: kindPrivate, top: m.dir})
+		for links, words := range map[bool][]string{false: {"size=1g"}, true: {"size=1g", "profile=compat"}} {
+			m := mountTest(t, options(words...), bound(5*testBound))
+			subjects[links] = append(subjects[links], subject{kind: kindPrivate, top: m.dir})
+		}
 	}
 	var names []string
 	for name := range programs {
@@ -59,7 +66,7 @@ func TestPrograms(t *testing.T) {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		t.Run(name, func(t *testing.T) { compareProgram(t, name, subjects) })
+		t.Run(name, func(t *testing.T) { compareProgram(t, name, subjects[programs[name].links]) })
 	}
 }
 

@@ -19,6 +19,7 @@ mkswap:util-linux:what reaches swap
 swapon:mount:what reaches swap
 zsh:zsh:its completion
 fish:fish:its completion
+npm:npm:links in node_modules/.bin
 stress-ng:stress-ng:the filesystem stressors
 fio:fio:verified I/O
 make:make:installing
