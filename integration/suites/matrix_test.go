@@ -16,9 +16,19 @@ type combination struct {
 
 // matrix is the configurations that the suites run over.
 var matrix = []combination{
-	{"private", words("mode=755"), false, true},
-	{"shared", words("mode=1777", "shared", "user_size=100%", "user_inodes=1t"), true, true},
+	{"private", words("mode=755", "encrypt=off"), false, true},
+	{"shared", words("mode=1777", wholly, "encrypt=off"), true, true},
+	{"private encrypted", words("mode=755", "encrypt=on"), false, true}, // direct, as cache=auto has it
+	{"shared encrypted", words("mode=1777", wholly, "encrypt=on"), true, false},
+	{"private direct", words("mode=755", "encrypt=off", "cache=direct"), false, false},
+	{"shared direct", words("mode=1777", wholly, "encrypt=off", "cache=direct"), true, false},
+	{"private encrypted cached", words("mode=755", "encrypt=on", "cache=cached"), false, false},
+	{"shared encrypted cached", words("mode=1777", wholly, "encrypt=on", "cache=cached"), true, false},
+	{"private checked", words("mode=755", "encrypt=off", "default_permissions"), false, false},
 }
+
+// wholly is a shared mount on which one user may use all there is.
+const wholly = "shared,user_size=100%,user_inodes=1t"
 
 func words(list ...string) []string { return list }
 

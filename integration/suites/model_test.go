@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,23 +45,23 @@ var sequenceCount atomic.Int64
 
 // TestModel compares tmpfs and safetmp call by call.
 func TestModel(t *testing.T) {
-	t.Run("posix", func(t *testing.T) {
-		m := newModel(t, []int{root}, "profile=posix", "mode=755")
-		m.keepModes = true
-		m.ops = weigh(allOps())
-		m.run(t, spend(22*time.Second, 10*time.Minute))
-	})
-	t.Run("posix shared by three users", func(t *testing.T) {
-		m := newModel(t, []int{root, alice, bob}, "profile=posix", "shared", "mode=1777", "user_size=100%", "user_inodes=1m")
-		m.keepModes = true
-		m.ops = weigh(allOps())
-		m.run(t, spend(18*time.Second, 10*time.Minute))
-	})
+	for _, c := range rowsToRun() {
+		t.Run(c.name, func(t *testing.T) {
+			uids := []int{root}
+			if c.shared {
+				uids = []int{root, alice, bob}
+			}
+			m := newModel(t, uids, slices.Concat(c.words, words(posix))...)
+			m.keepModes = true
+			m.ops = weigh(allOps())
+			m.run(t, spend(14*time.Second, 5*time.Minute))
+		})
+	}
 	t.Run("tmpdir below a directory", func(t *testing.T) {
 		m := newModel(t, []int{alice}, "profile=tmpdir", "uid=1000", "gid=1000", "mode=700")
 		m.tmpfs.umask = 0o077
 		m.ops = weigh(without(allOps(), "symlink"))
-		m.run(t, spend(15*time.Second, 10*time.Minute))
+		m.run(t, spend(12*time.Second, 5*time.Minute))
 	})
 }
 
@@ -68,7 +69,7 @@ func TestModel(t *testing.T) {
 func newModel(t *testing.T, uids []int, words ...string) *model {
 	t.Helper()
 	bound := spend(2*time.Minute, 15*time.Minute)
-	subject := mountChecked(t, bound, append(words, "size=256m", "nr_inodes=1m")...)
+	subject := mountChecked(t, bound, append(slices.Clone(words), "size=256m", "nr_inodes=1m")...)
 	oracle := mountTmpfs(t, fmt.Sprintf("size=256m,nr_inodes=1m,mode=1777,uid=%d,gid=%d", uids[0], uids[0]))
 	m := &model{tmpfs: &side{name: "tmpfs", oracle: true}, safetmp: &side{name: "safetmp"}}
 	for _, uid := range uids {

@@ -78,7 +78,8 @@ func newServer(dir, words string) (*server, error) {
 		return nil, err
 	}
 	m, err := mount.Mount(mount.Spec{Mountpoint: dir, Source: "safetmp", UID: opts.UID, GID: opts.GID,
-		Shared: opts.Shared, NoExec: p.NoExecMount(), NoSymfollow: p.NoSymfollowMount(), MaxRead: fuseconn.MaxWrite})
+		Shared: opts.Shared, NoExec: p.NoExecMount(), NoSymfollow: p.NoSymfollowMount(), MaxRead: fuseconn.MaxWrite,
+		Unchecked: opts.UID == root && !opts.Shared && !opts.CheckModes && mount.OverridesModes()})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,21 @@ func newServer(dir, words string) (*server, error) {
 	if s.conn, err = fuseconn.New(m.Dev, s.fs, slog.Default(), fuseconn.Transport(opts.Transport)); err != nil {
 		return nil, err
 	}
-	return s, s.conn.Init()
+	if err := s.conn.Init(); err != nil {
+		return nil, err
+	}
+	s.chooseCache(opts)
+	return s, nil
+}
+
+// chooseCache bypasses the page cache where the daemon does, for encrypted
+// contents or if asked to. Suites need shared mappings, so a kernel without them
+// (before Linux 6.6) stays cached.
+func (s *server) chooseCache(opts config.Options) {
+	wanted := opts.Cache == config.CacheDirect || s.store.Usage().Encrypted && opts.Cache != config.CacheCached
+	if wanted && s.conn.DirectMmap() {
+		s.fs.BypassPageCache()
+	}
 }
 
 // parseWords reads the words of one -o list.
