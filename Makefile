@@ -34,6 +34,9 @@ run: build ## show the main job on a real program; CMD='...' runs yours
 setup: ## install what the tests need (root), or say what is missing
 	sh integration/setup.sh
 
+# What is run again over io_uring, which has buffers, threads and an end of its own.
+BYRING := TestSemantics|TestWipeOn(Delete|Exit)|TestWipeAfterForce|TestWipeAtEndOfRun|TestHardening|TestKilledWhile|TestSignals|TestLazy
+
 # -race: the packages, and real mounts where several use one. The programs, the
 # memory limits and the processes of run go without it, since it multiplies both.
 # a deadline: a hang prints its stacks instead of holding up CI; -count=1: mounts
@@ -46,11 +49,14 @@ test: setup ## run everything
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration/...
 	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
+	sh integration/rings.sh $(GO) test -count=1 -timeout 5m -run '$(BYRING)' ./integration
 
 # The kernel's FUSE and the Go scheduler meet differently on one processor.
 soak: setup ## the long version: one processor, lock order over real mounts, fuzzing
 	SOAK=1 GOMAXPROCS=1 $(GO) test -count=1 -timeout 60m ./...
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 30m ./fs/... ./integration/...
+	sh integration/rings.sh $(GO) test -p 1 -count=1 -timeout 60m ./integration/...
+	sh integration/rings.sh $(GO) test -race -count=1 -timeout 60m ./integration
 	$(MAKE) fuzz
 
 check: ## formatting, vet, staticcheck, house rules, known vulnerabilities

@@ -38,11 +38,12 @@ type status struct {
 	Entries    int64             `json:"entries"`
 	Refusals   map[string]uint64 `json:"refusals"`
 	Changes    map[string]uint64 `json:"changes"`
-	Removed    map[string]uint64 `json:"removed"`
-	Locked     bool              `json:"locked"`
-	Encrypted  bool              `json:"encrypted"`
-	NoSUID     bool              `json:"nosuid"`
-	NoDev      bool              `json:"nodev"`
+
+	Transport       string            `json:"transport"`
+	TransportReason string            `json:"transport_reason"`
+	Removed         map[string]uint64 `json:"removed"`
+	NoSUID          bool              `json:"nosuid"`
+	NoDev           bool              `json:"nodev"`
 }
 
 // status asks the mount's daemon, as the user who mounted.

@@ -15,8 +15,6 @@ setfattr:attr:attributes from the shell
 setfacl:acl:the ACL attack
 tar:tar:archives
 unshare:util-linux:namespaces
-mkswap:util-linux:what reaches swap
-swapon:mount:what reaches swap
 zsh:zsh:its completion
 fish:fish:its completion
 npm:npm:links in node_modules/.bin
