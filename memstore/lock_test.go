@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,6 +155,7 @@ func TestKernelRefusesMemory(t *testing.T) {
 	b := newBlob(t, s)
 	src := pattern(mib)
 	write(t, b, src, 0)
+	makeThreads()
 	setLimit(t, unix.RLIMIT_DATA, dataSize(t)+64*mib) // the Go heap needs some of it
 	err := b.Allocate(0, 200*mib, false)
 	require.ErrorIs(t, err, memstore.ErrNoSpace)
@@ -165,6 +167,16 @@ func TestKernelRefusesMemory(t *testing.T) {
 	setLimit(t, unix.RLIMIT_DATA, ^uint64(0))
 	require.NoError(t, b.Allocate(0, 200*mib, false))
 	assert.Equal(t, src, read(t, b, mib, 0))
+}
+
+// makeThreads has the runtime make the threads that it may want while there is no memory for their stacks, of which it dies. It
+// keeps them.
+func makeThreads() {
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() { _ = unix.Nanosleep(&unix.Timespec{Nsec: 20e6}, nil) })
+	}
+	wg.Wait()
 }
 
 // dataSize returns VmData, what RLIMIT_DATA is held against (proc_pid_status(5)), in bytes.

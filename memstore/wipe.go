@@ -12,6 +12,9 @@ const (
 	// the wiper, in chunks of a leaf (2 MiB at most).
 	syncPages = 256
 
+	// chunksPerWorker is how many chunks are worth another processor: 8 MiB, well over half a millisecond of work.
+	chunksPerWorker = 4
+
 	// trimDelay is how long idle slabs wait before they may go back to the kernel.
 	trimDelay = 250 * time.Millisecond
 )
@@ -24,7 +27,7 @@ type chunk struct {
 }
 
 // wiper overwrites freed pages and only then lets them, and the space they count for, be used again. One goroutine works on
-// the queue; whoever needs the space at once works along (help).
+// the queue, with help of others while it is long; whoever needs the space at once works along (help).
 type wiper struct {
 	arena *arena   // immutable pointer
 	total *account // immutable pointer; atomic
@@ -73,8 +76,16 @@ func (w *wiper) run() {
 	}
 }
 
-// workOff finishes chunks until none waits or the wiper is closed.
+// workOff finishes chunks until none waits or the wiper is closed, on as many processors as there are chunks for.
 func (w *wiper) workOff() {
+	w.mu.Lock()
+	workers := min(len(w.queue)/chunksPerWorker, runtime.GOMAXPROCS(0))
+	w.mu.Unlock()
+	inParallel(max(workers, 1), func(int) { w.workAlong() })
+}
+
+// workAlong is workOff for one processor.
+func (w *wiper) workAlong() {
 	for w.work() {
 		select {
 		case <-w.stop:
