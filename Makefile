@@ -51,12 +51,14 @@ test: setup ## run everything
 	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
 	sh integration/rings.sh $(GO) test -count=1 -timeout 5m -run '$(BYRING)' ./integration
 
-# The kernel's FUSE and the Go scheduler meet differently on one processor.
+# The kernel's FUSE and the Go scheduler meet differently on one processor;
+# runtimesecret: the runtime overwrites what expanding a key leaves.
 soak: setup ## the long version: one processor, lock order over real mounts, fuzzing
 	SOAK=1 GOMAXPROCS=1 $(GO) test -count=1 -timeout 60m ./...
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 30m ./fs/... ./integration/...
 	sh integration/rings.sh $(GO) test -p 1 -count=1 -timeout 60m ./integration/...
 	sh integration/rings.sh $(GO) test -race -count=1 -timeout 60m ./integration
+	GOEXPERIMENT=runtimesecret $(GO) test -count=1 -timeout 10m ./memstore
 	$(MAKE) fuzz
 
 check: ## formatting, vet, staticcheck, house rules, known vulnerabilities

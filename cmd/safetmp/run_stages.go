@@ -85,6 +85,7 @@ func (s *runServer) start(options json.RawMessage, mountpoint string) (sandbox.S
 		return nil, err
 	}
 	s.daemon = d
+	slog.Info(d.Secrecy())
 	return s, nil
 }
 
