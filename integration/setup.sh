@@ -15,6 +15,10 @@ setfattr:attr:attributes from the shell
 setfacl:acl:the ACL attack
 tar:tar:archives
 unshare:util-linux:namespaces
+dockerd:docker.io:container volumes with Docker
+podman:podman:container volumes with Podman
+runc:runc:container volumes with Podman
+busybox:busybox-static:the image of the containers
 zsh:zsh:its completion
 fish:fish:its completion
 npm:npm:links in node_modules/.bin

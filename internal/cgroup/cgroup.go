@@ -169,6 +169,9 @@ func (p *Parent) Names() []string {
 	return names
 }
 
+// Close removes the parent itself if no group is left in it.
+func (p *Parent) Close() { _ = unix.Rmdir(p.dir) }
+
 // Prune removes the groups in which no process is left.
 func (p *Parent) Prune() {
 	for _, name := range p.Names() {

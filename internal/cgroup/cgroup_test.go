@@ -23,7 +23,8 @@ func parent(t *testing.T) *Parent {
 		for _, name := range p.Names() {
 			assert.NoError(t, p.Remove(name))
 		}
-		assert.NoError(t, os.Remove(p.dir))
+		p.Close()
+		assert.NoDirExists(t, p.dir)
 	})
 	return p
 }

@@ -64,6 +64,7 @@ func (f *fixture) leavesNothing(base string) {
 	if f.config.Groups != nil {
 		// The group is removed before its last process has quite gone.
 		assert.Eventually(f.t, func() bool { return len(f.config.Groups.Names()) == 0 }, 5*time.Second, 10*time.Millisecond)
+		f.config.Groups.Close()
 	}
 }
 

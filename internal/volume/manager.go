@@ -115,7 +115,12 @@ func Open(ctx context.Context, c Config) (*Manager, error) {
 }
 
 // Close lets somebody else take over. Volumes that are mounted stay so.
-func (m *Manager) Close() error { return m.lock.Close() }
+func (m *Manager) Close() error {
+	if m.config.Groups != nil {
+		m.config.Groups.Close()
+	}
+	return m.lock.Close()
+}
 
 // Create makes a volume, which takes no memory until it is mounted. Making the same one again is no error.
 //

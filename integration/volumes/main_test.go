@@ -1,0 +1,231 @@
+//go:build linux
+
+package volumes
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// suite is what TestMain prepares.
+var suite struct {
+	base   string // folder of this run
+	bin    string // safetmp-volume, built with the test hooks
+	driver string // name of the plugin in Docker
+	group  string // cgroup of the volumes
+	plugin *plugin
+	docker *engine
+}
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+// testMain prepares, runs and inspects what is left; it returns the exit code.
+func testMain(m *testing.M) int {
+	if reason := unable(); reason != "" {
+		fmt.Fprintln(os.Stderr, "volumes:", reason)
+		if os.Getenv("CI") != "" {
+			return 1
+		}
+		return 0
+	}
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, "volumes:", err)
+		return 1
+	}
+	code := 1
+	if err := startAll(); err != nil {
+		fmt.Fprintln(os.Stderr, "volumes:", err)
+	} else {
+		code = m.Run()
+	}
+	stopAll()
+	for _, problem := range leftBehind() {
+		fmt.Fprintln(os.Stderr, "volumes: left behind:", problem)
+		code = max(code, 1)
+	}
+	if code == 0 {
+		_ = os.RemoveAll(suite.base)
+	} else {
+		fmt.Fprintln(os.Stderr, "volumes: logs in", suite.base)
+	}
+	return code
+}
+
+// unable says why there is nothing to test here, empty if there is.
+func unable() string {
+	if os.Geteuid() != 0 {
+		return "needs root: engines run as root"
+	}
+	for _, program := range []string{"dockerd", "docker", "podman", "busybox", "runc"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return program + " is missing: make setup installs it"
+		}
+	}
+	return ""
+}
+
+// prepare makes the folder of this run, the binary and the image.
+func prepare() (err error) {
+	if suite.base, err = os.MkdirTemp("", "safetmp-vol-"); err != nil {
+		return err
+	}
+	suite.bin = filepath.Join(suite.base, "safetmp-volume")
+	suite.driver = fmt.Sprintf("safetmp-it-%d", os.Getpid())
+	suite.group = "/" + suite.driver
+	build := exec.Command("go", "build", "-tags", "safetmp_testhooks", "-o", suite.bin, "./cmd/safetmp-volume")
+	build.Dir = "../.."
+	if report, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, report)
+	}
+	return makeImage(filepath.Join(suite.base, "image"))
+}
+
+// makeImage makes the root of the image: a busybox with a user of its own.
+func makeImage(root string) error {
+	for _, dir := range []string{"bin", "etc", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		return err
+	}
+	script := `cp "$0" "$1/bin/busybox" && "$1/bin/busybox" --list | while read -r name; do ln -s busybox "$1/bin/$name" 2>/dev/null; done; :`
+	if report, err := exec.Command("sh", "-c", script, busybox, root).CombinedOutput(); err != nil {
+		return fmt.Errorf("image: %w\n%s", err, report)
+	}
+	users := "root:x:0:0::/:/bin/sh\napp:x:1000:1000::/:/bin/sh\n"
+	if err := os.WriteFile(filepath.Join(root, "etc/passwd"), []byte(users), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(root, "etc/group"), []byte("root:x:0:\napp:x:1000:\n"), 0o644)
+}
+
+func startAll() (err error) {
+	if suite.plugin, err = startPlugin(); err != nil {
+		return err
+	}
+	suite.docker, err = startDocker()
+	return err
+}
+
+// stopAll removes what tests left and ends the processes.
+func stopAll() {
+	if d := suite.docker; d != nil {
+		if containers, _ := d.try("ps", "-aq"); containers != "" {
+			_, _ = d.try(append([]string{"rm", "-f"}, strings.Fields(containers)...)...)
+		}
+		if volumes, _ := d.try("volume", "ls", "-q"); volumes != "" {
+			_, _ = d.try(append([]string{"volume", "rm"}, strings.Fields(volumes)...)...)
+		}
+		d.stop(unix.SIGTERM)
+		// With containers that outlive it, Docker keeps the mount that it has made of its folder.
+		_ = unix.Unmount(filepath.Join(suite.base, "docker/data"), unix.MNT_DETACH)
+	}
+	if p := suite.plugin; p != nil {
+		p.stop(unix.SIGTERM)
+	}
+}
+
+// leftBehind lists mounts, processes and cgroups of this run.
+func leftBehind() (left []string) {
+	ended := time.Now().Add(10 * time.Second)
+	for {
+		left = append(mountsOf(suite.base), processesOf(suite.base)...)
+		for _, dir := range []string{"/sys/fs/cgroup/memory" + suite.group, "/sys/fs/cgroup" + suite.group} {
+			if _, err := os.Stat(dir); err == nil {
+				left = append(left, "cgroup "+dir)
+			}
+		}
+		if len(left) == 0 || time.Now().After(ended) {
+			return left
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// mountsOf lists the mounts below base, of any type.
+func mountsOf(base string) (found []string) {
+	table, _ := os.ReadFile("/proc/self/mounts")
+	for line := range strings.Lines(string(table)) {
+		if fields := strings.Fields(line); len(fields) > 2 && strings.HasPrefix(fields[1], base+"/") {
+			found = append(found, "mount "+fields[1])
+		}
+	}
+	return found
+}
+
+// processesOf lists the processes whose arguments name base.
+func processesOf(base string) (found []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range all {
+		text, _ := os.ReadFile(file)
+		if strings.Contains(string(text), base) && filepath.Dir(file) != fmt.Sprintf("/proc/%d", os.Getpid()) {
+			found = append(found, filepath.Dir(file)+" "+strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+	return found
+}
+
+// process is a server of this run.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+// startProcess starts a server whose output goes to a log in base.
+func startProcess(name string, env []string, args ...string) (*process, error) {
+	log, err := os.OpenFile(filepath.Join(suite.base, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	p := &process{cmd: exec.Command(args[0], args[1:]...), done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// stop signals the server and waits for its end, in the end with SIGKILL.
+func (p *process) stop(signal unix.Signal) {
+	_ = p.cmd.Process.Signal(signal)
+	select {
+	case <-p.done:
+	case <-time.After(30 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// await waits until something holds, or the server has ended.
+func (p *process) await(what string, holds func() bool) error {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if holds() {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return errors.New(what + ": the process has ended")
+		default:
+		}
+	}
+	return errors.New(what + ": not in time")
+}

@@ -1,0 +1,87 @@
+//go:build linux
+
+package volumes
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// newPodman makes a podman of its own folders that knows the plugin by its configuration. runc: crun refuses a machine
+// with both cgroup hierarchies. The limits: a container may not have more than this process.
+func newPodman(t *testing.T) *engine {
+	t.Helper()
+	dir := filepath.Join(suite.base, "podman")
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	config := filepath.Join(dir, "containers.conf")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[engine.volume_plugins]
+%s = %q
+[containers]
+default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
+`, suite.driver, suite.plugin.socket), 0o600))
+	p := &engine{
+		command: []string{"podman", "--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp", "--storage-driver", "vfs"},
+		env:     []string{"CONTAINERS_CONF=" + config},
+		image:   "localhost/busybox-it",
+	}
+	if _, err := p.try("image", "exists", p.image); err != nil {
+		require.NoError(t, p.importImage())
+	}
+	t.Cleanup(func() { _, _ = p.try("rm", "-fa", "-t", "0") })
+	return p
+}
+
+func TestPodmanPromises(t *testing.T) {
+	p := newPodman(t)
+	p.create(t, "pod-promises", "size=8m", "noexec")
+	out := p.run(t, "pod-promises:/v:nocopy", promises)
+	for _, want := range []string{
+		"name=0/1", "again=secret", "mode=600", "symlink=refused", "full=ENOSPC", "size=7", "kept=secret",
+		// Podman binds without noexec; the files have no x bit all the same.
+		"exec=/bin/sh: ./prog: Permission denied", "fuse.safetmp rw,nosuid,nodev,",
+	} {
+		assert.Contains(t, out, want)
+	}
+	out, err := p.tryRun("pod-promises:/v:nocopy", `cat /v/plain`, "--user", "1000:1000")
+	require.Error(t, err)
+	assert.Contains(t, out, "No such file")
+	out, err = p.try("volume", "create", "--driver", suite.driver, "--opt", "syze=1m", "bad")
+	require.Error(t, err)
+	assert.Contains(t, out, `option "syze": unknown`)
+}
+
+// A container in a user namespace: its root is another user than the host's.
+func TestPodmanUserNamespace(t *testing.T) {
+	p := newPodman(t)
+	p.create(t, "pod-userns", "size=4m")
+	flags := []string{"--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"}
+	out := p.run(t, "pod-userns:/v:nocopy", "cd /v && echo in > f && cat f && stat -c %u:%a f", flags...)
+	assert.Equal(t, "in\n0:600", out)
+	out, err := p.tryRun("pod-userns:/v:nocopy", "cat /v/f")
+	require.Error(t, err)
+	assert.Contains(t, out, "No such file", "root of the host is another user, and has no such name")
+	out = p.run(t, "pod-userns:/v:nocopy", "cat /v/f", flags...)
+	assert.Equal(t, "in", out)
+}
+
+func TestPodmanPluginIsKilled(t *testing.T) {
+	p := newPodman(t)
+	p.create(t, "pod-orphan", "size=4m")
+	id := p.background(t, "pod-orphan:/v:nocopy")
+	p.exec(t, id, "echo kept > /v/f")
+	restartPlugin(t, unix.SIGKILL)
+	assert.Equal(t, "kept", p.exec(t, id, "cat /v/f"))
+	assert.Contains(t, p.do(t, "volume", "ls", "-q"), "pod-orphan")
+	p.do(t, "rm", "-f", "-t", "0", id)
+	p.do(t, "volume", "rm", "pod-orphan")
+}
