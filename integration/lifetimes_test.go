@@ -34,6 +34,7 @@ func lifetimeMounts() map[string][]mountOption {
 		"private":   nil,
 		"requested": {options("names=requested")},
 		"all":       {options("names=all")},
+		"encrypted": {options("encrypt=on")},
 	}
 	if os.Getuid() == root {
 		kinds["shared"] = []mountOption{options("shared"), func(c *mountConfig) { c.owner = root }}

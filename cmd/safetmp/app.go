@@ -23,6 +23,9 @@ type app struct {
 // run executes the command line and returns the exit status. Nothing below it exits the process.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{ctx: ctx, args: args, env: env, stdin: stdin, stdout: stdout, stderr: stderr}
+	if stage := a.stage(); stage != nil {
+		return a.finish(stage(a, args[2:]))
+	}
 	if a.isMountHelper() {
 		return helperCode(a.execute(newHelperCommand(a)))
 	}

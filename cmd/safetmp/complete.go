@@ -19,7 +19,9 @@ func completeOptions(cmd *cobra.Command) {
 			continue // what the shell does by itself
 		}
 		// It fails for a flag that does not exist alone, and those of the Builder do.
-		_ = cmd.RegisterFlagCompletionFunc(o.Flag, cobra.FixedCompletions(o.Values, cobra.ShellCompDirectiveNoFileComp))
+		_ = cmd.RegisterFlagCompletionFunc(o.Flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return o.Values(), cobra.ShellCompDirectiveNoFileComp
+		})
 	}
 	_ = cmd.RegisterFlagCompletionFunc("options", completeList)
 }

@@ -28,8 +28,6 @@ func newRootCommand(a *app) *cobra.Command {
 		newRunCommand(a), newMountCommand(a), newUmountCommand(a), newStatusCommand(a), newListCommand(a),
 		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a),
 	)
-	root.AddCommand(newDaemonCommands(a)...)
-	root.AddCommand(newRunHelperCommands(a)...)
 	root.AddCommand(newDoctorCommands(a)...)
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // each Use says itself where flags go

@@ -9,44 +9,29 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"safetmp/internal/config"
 	"safetmp/internal/daemon"
 	"safetmp/internal/sandbox"
 )
 
-// The hidden commands that run executes this program as; see package sandbox.
+// The stages that run executes this program as; see package sandbox.
 const (
 	runDaemonName = "run-daemon"
 	runInitName   = "run-init"
 )
 
-// newRunHelperCommands builds the hidden commands that run re-executes itself as.
-func newRunHelperCommands(*app) []*cobra.Command {
-	return []*cobra.Command{
-		stageCommand(runDaemonName, runDaemonStage),
-		stageCommand(runInitName, sandbox.Init),
-	}
-}
-
-// stageCommand builds one hidden command: the number of its link, "--", the command's arguments.
-func stageCommand(name string, stage func(fd int, args []string) error) *cobra.Command {
-	return &cobra.Command{
-		Use:                name + " FD -- CMD [ARG...]",
-		Short:              "a process of safetmp run",
-		Hidden:             true,
-		DisableFlagParsing: true,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) < 3 || args[1] != "--" {
-				return usageError(name, "this command is for safetmp's own use", "safetmp run -- CMD")
-			}
-			fd, err := strconv.Atoi(args[0])
-			if err != nil || fd < 3 {
-				return usageError(name, "this command is for safetmp's own use", "safetmp run -- CMD")
-			}
-			return stage(fd, args[2:])
-		},
+// stageOfRun reads the arguments of a stage: the number of its link, "--", the command's arguments.
+func stageOfRun(stage func(fd int, args []string) error) func(*app, []string) error {
+	return func(a *app, args []string) error {
+		name := a.args[1]
+		if len(args) < 3 || args[1] != "--" {
+			return usageError(name, "this command is for safetmp's own use", "safetmp run -- CMD")
+		}
+		fd, err := strconv.Atoi(args[0])
+		if err != nil || fd < 3 {
+			return usageError(name, "this command is for safetmp's own use", "safetmp run -- CMD")
+		}
+		return stage(fd, args[2:])
 	}
 }
 

@@ -8,17 +8,19 @@ import (
 
 // Completion is what a shell may offer as the value of a flag.
 type Completion struct {
-	Flag   string   // long name
-	Values []string // empty: there is nothing to offer
-	Files  bool     // the value names a file
+	Flag  string // long name
+	Files bool   // the value names a file
 }
+
+// Values lists what to offer, nothing if there is nothing.
+func (c Completion) Values() []string { return valuesOf(strings.ReplaceAll(c.Flag, "-", "_")) }
 
 // Completions lists the flags that take a value, in the order of help.
 func Completions() []Completion {
 	var all []Completion
 	for _, o := range options {
 		if o.arg != "" {
-			all = append(all, Completion{flagName(o.name), valuesOf(o.name), o.name == "policy"})
+			all = append(all, Completion{flagName(o.name), o.name == "policy"})
 		}
 	}
 	return all
