@@ -11,12 +11,13 @@ import (
 
 // What the tree takes of the Go heap is charged against the size of the mount,
 // so that a workload cannot fill memory with empty files. The figures are what
-// an entry costs in the daemon, with half as much again for the collector: see
+// an entry costs in the daemon, with a quarter more for the collector: see
 // TestLimitResident in integration, which fills a mount with each kind.
 const (
-	inodeBytes     memstore.Bytes = 640 // an inode of any kind
+	inodeBytes     memstore.Bytes = 256 // an inode of any kind
+	blobBytes      memstore.Bytes = 160 // more for a regular file, whether it has contents or not
 	directoryBytes memstore.Bytes = 768 // more for a directory
-	nameOverhead   memstore.Bytes = 160 // a name or an attribute, beside its own bytes
+	nameOverhead   memstore.Bytes = 192 // a name or an attribute, beside its own bytes
 )
 
 // metaBytes is what n bytes of a name or an attribute cost.
@@ -25,7 +26,10 @@ func metaBytes(n int) memstore.Bytes { return memstore.Bytes(n) + nameOverhead }
 // bareBytes is what an inode costs without names and attributes.
 func bareBytes(mode uint32, link string) memstore.Bytes {
 	n := inodeBytes
-	if mode&syscall.S_IFMT == syscall.S_IFDIR {
+	switch mode & syscall.S_IFMT {
+	case syscall.S_IFREG:
+		n += blobBytes
+	case syscall.S_IFDIR:
 		n += directoryBytes
 	}
 	if link != "" {
@@ -121,23 +125,12 @@ func (f *FS) dispose(ino *inode) {
 		return
 	}
 	ino.gone = true
-	if ino.blob != nil {
-		ino.blob.Free()
+	if b := ino.contents(); b != nil {
+		b.Free()
 	}
 	f.dropXattrsLocked(ino)
-	f.store.ReleaseMeta(ino.uid, bareBytes(ino.mode, ino.link))
+	f.store.ReleaseMeta(ino.uid, bareBytes(ino.mode, ino.rareLocked().link))
 	for range inodesOf(ino, ino.nlink) {
 		f.store.ReleaseInode(ino.uid)
-	}
-}
-
-// releaseNames gives back what the names in a directory cost; it is for
-// directories that go away with their entries, at the end of the mount.
-func (f *FS) releaseNames(ino *inode) {
-	if ino.dir == nil {
-		return
-	}
-	for _, e := range ino.dir.snapshot() {
-		f.store.ReleaseMeta(e.payer, e.charge)
 	}
 }

@@ -155,8 +155,8 @@ func (f *FS) recharge(ino *inode, uid uint32) error {
 	}
 	meta := ino.metaBytesLocked()
 	err := f.store.ChargeMeta(uid, meta)
-	if err == nil && ino.blob != nil {
-		if err = ino.blob.SetOwner(uid); err != nil {
+	if b := ino.contents(); err == nil && b != nil {
+		if err = b.SetOwner(uid); err != nil {
 			f.store.ReleaseMeta(uid, meta)
 		}
 	}
@@ -186,8 +186,12 @@ func (f *FS) resize(in *fuse.SetAttrIn, now int64) error {
 	}
 	size := int64(in.Size)
 	byPath := in.Valid&fuse.FATTR_FH == 0
-	same := ino.blob.Size() == size && ino.blob.Allocated() == 0
-	if err := f.noteCorrupt(ino, ino.blob.Truncate(size)); err != nil {
+	b, err := f.contentsOf(ino)
+	if err != nil {
+		return err
+	}
+	same := b.Size() == size && b.Allocated() == 0
+	if err := f.noteCorrupt(ino, b.Truncate(size)); err != nil {
 		return err
 	}
 	if !(byPath && same && size > 0) {

@@ -30,6 +30,30 @@ func (f *FS) Check() error {
 	return t.account(f.store.Usage())
 }
 
+// everyInode collects what the tree and the table hold, each inode once.
+func (f *FS) everyInode() map[uint64]*inode {
+	all := f.inodes.snapshot()
+	all[f.root.id] = f.root
+	pending := []*inode{}
+	for _, ino := range all {
+		pending = append(pending, ino)
+	}
+	for len(pending) > 0 {
+		ino := pending[len(pending)-1]
+		pending = pending[:len(pending)-1]
+		if ino.dir == nil {
+			continue
+		}
+		for _, e := range ino.dir.snapshot() {
+			if _, seen := all[e.ino.id]; !seen {
+				all[e.ino.id] = e.ino
+				pending = append(pending, e.ino)
+			}
+		}
+	}
+	return all
+}
+
 // tally is what a walk of the tree adds up to.
 type tally struct {
 	links   map[uint64]uint32 // entries of each inode
@@ -54,7 +78,7 @@ func (t *tally) directory(ino *inode) error {
 			return fmt.Errorf("entry of cookie %d thinks it is in directory %d", e.cookie, e.dir.id)
 		}
 		t.links[e.ino.id]++
-		t.meta += e.charge
+		t.meta += e.cost()
 		if e.ino.isDir() {
 			t.subdirs[ino.id]++
 		}
@@ -128,8 +152,8 @@ func (t *tally) inode(ino *inode, root bool) error {
 		return fmt.Errorf("%d links, want %d", ino.nlink, want)
 	case ino.nlink == 0 && ino.lookups == 0:
 		return fmt.Errorf("neither links nor references")
-	case ino.blob == nil && ino.mode&syscall.S_IFMT == syscall.S_IFREG:
-		return fmt.Errorf("regular file without contents")
+	case ino.contents() != nil && ino.format != syscall.S_IFREG, ino.mode&syscall.S_IFMT != ino.kindBits():
+		return fmt.Errorf("mode %o, but made as %o", ino.mode, ino.format)
 	}
 	t.inodes += int64(inodesOf(ino, ino.nlink))
 	t.meta += ino.metaBytesLocked()

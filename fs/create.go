@@ -92,7 +92,7 @@ func (f *FS) bear(c caller, nodeid uint64, b birth, out *fuse.EntryOut) (*inode,
 	if err != nil {
 		return nil, err
 	}
-	room := e.charge + bareBytes(mode, b.rawLink)
+	room := e.cost() + bareBytes(mode, b.rawLink)
 	if err := f.reserve(c.uid, room); err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (f *FS) admitSymlink(c caller, dir *inode, b birth) error {
 
 // newEntry names an entry that c will add to dir; it is not added yet.
 func (f *FS) newEntry(c caller, dir *inode, rawName string) (*dentry, error) {
-	e := &dentry{name: rawName, dir: dir, payer: c.uid, charge: metaBytes(len(rawName)), life: f.newLife(c, dir)}
+	e := &dentry{name: rawName, dir: dir, payer: c.uid, life: f.newLife(c, dir)}
 	if !dir.dir.naming {
 		return e, nil
 	}
@@ -138,7 +138,6 @@ func (f *FS) newEntry(c caller, dir *inode, rawName string) (*dentry, error) {
 	}
 	e.name = assigned
 	e.alias = &alias{scope: f.scopeOf(c), requested: rawName, pid: c.pid, command: f.opts.Command(c.pid)}
-	e.charge += metaBytes(len(assigned))
 	return e, nil
 }
 
@@ -222,15 +221,15 @@ func (f *FS) conceive(c caller, dir *inode, mode uint32, link string) *inode {
 	dir.mu.Unlock()
 	ino := f.newInode(f.nextIno.Add(1), mode, c.uid, gid)
 	switch mode & syscall.S_IFMT {
-	case syscall.S_IFREG:
-		ino.blob = f.store.NewBlob(c.uid)
 	case syscall.S_IFDIR:
 		ino.dir = newDirectory(f.policy.NamingRoot(false))
 		ino.nlink = 2
 	case syscall.S_IFLNK:
-		ino.link = link
+		ino.makeRareLocked().link = link
 	case syscall.S_IFIFO, syscall.S_IFSOCK:
-		ino.owner = f.sessionFor(c)
+		if session := f.sessionFor(c); session != 0 {
+			ino.makeRareLocked().owner = session
+		}
 	}
 	return ino
 }

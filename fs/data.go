@@ -51,7 +51,10 @@ func (f *FS) ReadInto(in *fuse.ReadIn, dst []byte) (int, fuse.Status) {
 		return 0, fuse.EINVAL
 	}
 	dst = dst[:min(len(dst), int(in.Size))]
-	n, err := ino.blob.ReadAt(dst, int64(in.Offset))
+	n := 0
+	if b := ino.contents(); b != nil {
+		n, err = b.ReadAt(dst, int64(in.Offset))
+	}
 	if err != nil {
 		return 0, toStatus(f.noteCorrupt(ino, err))
 	}
@@ -78,9 +81,13 @@ func (f *FS) write(in *fuse.WriteIn, data []byte) (int, error) {
 	if in.Offset > maxOffset {
 		return 0, syscall.EFBIG
 	}
+	b, err := f.contentsOf(ino)
+	if err != nil {
+		return 0, err
+	}
 	var n int
 	err = f.withReclaim(func() (err error) {
-		n, err = ino.blob.WriteAt(data, int64(in.Offset))
+		n, err = b.WriteAt(data, int64(in.Offset))
 		return err
 	})
 	if err != nil {
@@ -121,15 +128,19 @@ func (f *FS) fallocate(in *fuse.FallocateIn) error {
 	if in.Length == 0 || in.Offset > maxOffset || in.Length > maxOffset-in.Offset {
 		return syscall.EFBIG
 	}
+	b, err := f.contentsOf(ino)
+	if err != nil {
+		return err
+	}
 	off, n := int64(in.Offset), int64(in.Length)
 	keep := in.Mode&fallocKeepSize != 0
 	switch in.Mode {
 	case 0, fallocKeepSize:
-		err = f.withReclaim(func() error { return ino.blob.Allocate(off, n, keep) })
+		err = f.withReclaim(func() error { return b.Allocate(off, n, keep) })
 	case fallocPunchHole | fallocKeepSize:
-		err = ino.blob.Punch(off, n)
+		err = b.Punch(off, n)
 	case fallocZeroRange, fallocZeroRange | fallocKeepSize:
-		err = f.withReclaim(func() error { return ino.blob.Zero(off, n, keep) })
+		err = f.withReclaim(func() error { return b.Zero(off, n, keep) })
 	default:
 		return syscall.EOPNOTSUPP
 	}
@@ -170,12 +181,16 @@ func (f *FS) lseek(in *fuse.LseekIn, out *fuse.LseekOut) error {
 	if in.Offset > maxOffset {
 		return syscall.ENXIO
 	}
+	b, err := f.contentsOf(ino)
+	if err != nil {
+		return err
+	}
 	var at int64
 	switch in.Whence {
 	case seekData:
-		at, err = ino.blob.SeekData(int64(in.Offset))
+		at, err = b.SeekData(int64(in.Offset))
 	case seekHole:
-		at, err = ino.blob.SeekHole(int64(in.Offset))
+		at, err = b.SeekHole(int64(in.Offset))
 	default:
 		err = syscall.EINVAL
 	}

@@ -17,12 +17,11 @@ const firstCookie = 3
 
 // dentry is one entry of a directory.
 type dentry struct {
-	name   string         // the only name, or the assigned name in a naming root
-	dir    *inode         // the directory it is in
-	ino    *inode         // changes only under directory.mu, by an exchange
-	cookie uint64         // place in the directory stream, never reused
-	payer  uint32         // uid that charge was taken from
-	charge memstore.Bytes // what the names cost
+	name   string // the only name, or the assigned name in a naming root
+	dir    *inode // the directory it is in
+	ino    *inode // changes only under directory.mu, by an exchange
+	cookie uint64 // place in the directory stream, never reused
+	payer  uint32 // uid that cost was taken from
 
 	// alias is nil outside naming roots.
 	alias *alias
@@ -47,6 +46,15 @@ type alias struct {
 	// looked is set once the assigned name was looked up, so that the
 	// kernel may have it in its dentry cache.
 	looked atomic.Bool
+}
+
+// cost is what the names of e take of the daemon's memory.
+func (e *dentry) cost() memstore.Bytes {
+	n := metaBytes(len(e.name))
+	if e.alias != nil {
+		n += metaBytes(len(e.alias.requested))
+	}
+	return n
 }
 
 // aliasKey finds an alias.

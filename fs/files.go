@@ -59,9 +59,9 @@ func fileOf(e *dentry) File {
 	if e.alias != nil {
 		file.PID, file.Command = e.alias.pid, e.alias.command
 	}
-	if e.ino.blob != nil {
-		file.Size = e.ino.blob.Size()
-		file.Allocated = int64(e.ino.blob.Allocated().Bytes())
+	if b := e.ino.contents(); b != nil {
+		file.Size = b.Size()
+		file.Allocated = int64(b.Allocated().Bytes())
 	}
 	return file
 }

@@ -166,35 +166,39 @@ func (f *FS) String() string { return "safetmp" }
 func (f *FS) Close() {
 	f.closed.Do(func() {
 		f.expiry.close()
-		for _, ino := range f.everyInode() {
-			f.releaseNames(ino)
-			f.dispose(ino)
+		f.disposeTree(f.root)
+		for _, ino := range f.inodes.snapshot() { // what lost its last link
+			f.disposeTree(ino)
 		}
 	})
 }
 
-// everyInode collects what the tree and the table hold, each inode once.
-func (f *FS) everyInode() map[uint64]*inode {
-	all := f.inodes.snapshot()
-	all[f.root.id] = f.root
-	pending := []*inode{}
-	for _, ino := range all {
-		pending = append(pending, ino)
-	}
+// disposeTree gives back an inode and all that is below it.
+func (f *FS) disposeTree(top *inode) {
+	pending := []*inode{top}
 	for len(pending) > 0 {
 		ino := pending[len(pending)-1]
-		pending = pending[:len(pending)-1]
-		if ino.dir == nil {
-			continue
-		}
-		for _, e := range ino.dir.snapshot() {
-			if _, seen := all[e.ino.id]; !seen {
-				all[e.ino.id] = e.ino
-				pending = append(pending, e.ino)
-			}
+		pending = append(pending[:len(pending)-1], f.disposeOne(ino)...)
+	}
+}
+
+// disposeOne gives back an inode and, if it is a directory, its names and the
+// files in it, and returns its subdirectories. It does nothing the second time.
+func (f *FS) disposeOne(ino *inode) (below []*inode) {
+	if ino.gone || ino.dir == nil {
+		f.dispose(ino)
+		return nil
+	}
+	for _, e := range ino.dir.snapshot() {
+		f.store.ReleaseMeta(e.payer, e.cost())
+		if e.ino.isDir() {
+			below = append(below, e.ino)
+		} else {
+			f.dispose(e.ino)
 		}
 	}
-	return all
+	f.dispose(ino)
+	return below
 }
 
 // now is the time a change is stamped with.

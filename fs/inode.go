@@ -2,6 +2,7 @@ package fs
 
 import (
 	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -15,12 +16,13 @@ const statBlock = 512
 // inode is one file of any kind. Its id is both the nodeid of the protocol and
 // st_ino; ids are never reused, so a generation is not needed.
 type inode struct {
-	id    uint64         // immutable
-	blob  *memstore.Blob // immutable; nil unless a regular file
-	dir   *directory     // immutable; nil unless a directory
-	link  string         // immutable; a symlink's target
-	btime int64          // immutable; when it was made, nanoseconds
-	owner uint64         // immutable; the session that made a FIFO or a socket, 0 if not known
+	id    uint64     // immutable
+	dir   *directory // immutable; nil unless a directory
+	btime int64      // immutable; when it was made, nanoseconds
+
+	// blob holds the contents of a regular file. It is nil until something is
+	// stored, and set under mu; see contents and contentsOf.
+	blob atomic.Pointer[memstore.Blob]
 
 	mu rankedMutex
 
@@ -30,29 +32,57 @@ type inode struct {
 	uid, gid uint32
 	nlink    uint32
 	lookups  uint64 // references the kernel holds (lookup count)
+	opens    uint32 // descriptors, if opens are answered
+	format   uint16 // immutable; the file type, as in mode
 	gone     bool   // given back to the store
 	paged    bool   // the page cache may hold contents although it is bypassed
-	opens    uint32 // descriptors, if opens are answered
 	expired  bool   // a lifetime has taken its last name: it cannot be opened any more
 	used     int64  // last use, nanoseconds since FS.started; only with lifetimes
 
 	atime, mtime stamp
 	ctime        int64 // nanoseconds
 
-	xattrs map[string][]byte
-
 	// entry is where the inode hangs in the tree, nil for the mount root
-	// and for an inode without links; more are its further hard links.
+	// and for an inode without links; its further hard links are rare.more.
 	// The entry of a directory changes only under FS.renameMu.
 	entry *dentry
-	more  []*dentry
+
+	rare *rare // nil while there is nothing in it
+}
+
+// rare is what few inodes have. It is guarded by inode.mu.
+type rare struct {
+	link   string // a symlink's target; immutable
+	owner  uint64 // the session that made a FIFO or a socket, 0 if not known; immutable
+	xattrs xattrs
+	more   []*dentry // hard links beside inode.entry
+}
+
+// rareLocked is what few inodes have, zero for most.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) rareLocked() rare {
+	if ino.rare == nil {
+		return rare{}
+	}
+	return *ino.rare
+}
+
+// makeRareLocked is rareLocked to be written to.
+//
+// Preconditions: ino.mu is held, or nobody else knows ino yet.
+func (ino *inode) makeRareLocked() *rare {
+	if ino.rare == nil {
+		ino.rare = new(rare)
+	}
+	return ino.rare
 }
 
 // newInode makes an inode with all times now and no links. Its place in the
 // store must have been reserved.
 func (f *FS) newInode(id uint64, mode, uid, gid uint32) *inode {
 	now := f.now()
-	ino := &inode{id: id, btime: now, mode: mode, uid: uid, gid: gid, atime: stampOf(now), mtime: stampOf(now), ctime: now, used: f.uptime()}
+	ino := &inode{id: id, btime: now, format: uint16(mode & syscall.S_IFMT), mode: mode, uid: uid, gid: gid, atime: stampOf(now), mtime: stampOf(now), ctime: now, used: f.uptime()}
 	ino.mu.setRank(rankInode)
 	return ino
 }
@@ -74,14 +104,13 @@ func (ino *inode) attrLocked(a *fuse.Attr) {
 	ino.atime.put(&a.Atime, &a.Atimensec)
 	ino.mtime.put(&a.Mtime, &a.Mtimensec)
 	stampOf(ino.ctime).put(&a.Ctime, &a.Ctimensec)
-	switch {
-	case ino.blob != nil:
-		a.Size = uint64(ino.blob.Size())
-		a.Blocks = uint64(ino.blob.Allocated()) * (memstore.PageSize / statBlock)
-	case ino.dir != nil:
+	if b := ino.contents(); b != nil {
+		a.Size = uint64(b.Size())
+		a.Blocks = uint64(b.Allocated()) * (memstore.PageSize / statBlock)
+	} else if ino.dir != nil {
 		a.Size = ino.dir.size()
-	case ino.mode&syscall.S_IFMT == syscall.S_IFLNK:
-		a.Size = uint64(len(ino.link))
+	} else {
+		a.Size = uint64(len(ino.rareLocked().link))
 	}
 }
 
@@ -107,7 +136,8 @@ func (ino *inode) hangLocked(e *dentry) {
 		ino.entry = e
 		return
 	}
-	ino.more = append(ino.more, e)
+	r := ino.makeRareLocked()
+	r.more = append(r.more, e)
 }
 
 // unhangLocked forgets an entry of the inode.
@@ -115,13 +145,26 @@ func (ino *inode) hangLocked(e *dentry) {
 // Preconditions: ino.mu is held.
 func (ino *inode) unhangLocked(e *dentry) {
 	if ino.entry != e {
-		ino.more = slices.DeleteFunc(ino.more, func(m *dentry) bool { return m == e })
+		if r := ino.rare; r != nil {
+			r.more = slices.DeleteFunc(r.more, func(m *dentry) bool { return m == e })
+		}
 		return
 	}
 	ino.entry = nil
-	if n := len(ino.more); n > 0 {
-		ino.entry, ino.more = ino.more[n-1], ino.more[:n-1]
+	if n := len(ino.rareLocked().more); n > 0 {
+		ino.entry = ino.rare.more[n-1]
+		ino.rare.more = slices.Delete(ino.rare.more, n-1, n)
 	}
+}
+
+// entriesLocked lists the entries of an inode.
+//
+// Preconditions: ino.mu is held.
+func (ino *inode) entriesLocked() []*dentry {
+	if ino.entry == nil {
+		return nil
+	}
+	return append([]*dentry{ino.entry}, ino.rareLocked().more...)
 }
 
 // parent is the directory that holds a directory, nil for the mount root and

@@ -54,12 +54,12 @@ func (f *FS) placeLink(c caller, dir *inode, e *dentry, ino *inode) error {
 	if err := d.vacantLocked(f.scopeOf(c), requestedName(e)); err != nil {
 		return err
 	}
-	if err := f.store.ChargeMeta(e.payer, e.charge); err != nil {
+	if err := f.store.ChargeMeta(e.payer, e.cost()); err != nil {
 		return err
 	}
 	now := f.now()
 	if err := f.addLink(e, ino, now); err != nil {
-		f.store.ReleaseMeta(e.payer, e.charge)
+		f.store.ReleaseMeta(e.payer, e.cost())
 		return err
 	}
 	d.addLocked(e)

@@ -163,8 +163,4 @@ func (f *FS) listedName(e *dentry) string {
 }
 
 // kindBits is the file type as in st_mode; it never changes.
-func (ino *inode) kindBits() uint32 {
-	ino.mu.Lock()
-	defer ino.mu.Unlock()
-	return ino.mode & syscall.S_IFMT
-}
+func (ino *inode) kindBits() uint32 { return uint32(ino.format) }

@@ -79,7 +79,7 @@ func (f *FS) unhangLocked(e *dentry) {
 // Preconditions: e.dir.dir.mu is held; e is in it.
 func (f *FS) takeOutLocked(e *dentry) {
 	e.dir.dir.removeLocked(e)
-	f.store.ReleaseMeta(e.payer, e.charge)
+	f.store.ReleaseMeta(e.payer, e.cost())
 }
 
 // dropLink takes the link that e was from its inode, and says whether nothing

@@ -5,8 +5,6 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
-
-	"safetmp/memstore"
 )
 
 // Rename moves an entry (rename(2), renameat2(2) with RENAME_NOREPLACE and
@@ -129,7 +127,7 @@ func (f *FS) moveLocked(m *move) error {
 	}
 	if m.dst != nil && m.dst.ino.isDir() {
 		if err := m.dst.ino.dir.bury(); err != nil {
-			f.store.ReleaseMeta(e.payer, e.charge)
+			f.store.ReleaseMeta(e.payer, e.cost())
 			return err
 		}
 	}
@@ -168,7 +166,6 @@ func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*de
 		e.life = old.life
 	}
 	if e.alias != nil && old.alias != nil {
-		e.charge += memstore.Bytes(len(old.name) - len(e.name))
 		e.name = old.name
 		e.alias.pid, e.alias.command = old.alias.pid, old.alias.command
 		e.alias.looked.Store(old.alias.looked.Load())
@@ -176,7 +173,7 @@ func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*de
 			e.alias.heir, e.alias.given = old.alias.heir, old.alias.given
 		}
 	}
-	if err := f.store.ChargeMeta(e.payer, e.charge); err != nil {
+	if err := f.store.ChargeMeta(e.payer, e.cost()); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -188,7 +185,7 @@ func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*de
 //
 // Preconditions: both directories are locked; e's names are free.
 func (f *FS) rehangLocked(old, e *dentry, now int64) {
-	f.store.ReleaseMeta(old.payer, old.charge)
+	f.store.ReleaseMeta(old.payer, old.cost())
 	if old.dir == e.dir && e.alias != nil {
 		e.dir.dir.replaceLocked(old, e)
 	} else {

@@ -90,10 +90,10 @@ func (f *FS) lastUse(ino *inode) int64 {
 // lastUseOf is lastUse of one inode.
 func (f *FS) lastUseOf(ino *inode) int64 {
 	ino.mu.Lock()
-	used, opens, kind := ino.used, ino.opens, ino.mode&syscall.S_IFMT
+	used, opens, owner := ino.used, ino.opens, ino.rareLocked().owner
 	ino.mu.Unlock()
-	hidden := kind == syscall.S_IFIFO || kind == syscall.S_IFSOCK
-	if opens > 0 || hidden && (ino.owner == 0 || !f.lives.rules.Sessions.Ended(ino.owner)) {
+	hidden := ino.format == syscall.S_IFIFO || ino.format == syscall.S_IFSOCK
+	if opens > 0 || hidden && (owner == 0 || !f.lives.rules.Sessions.Ended(owner)) {
 		return inUse
 	}
 	return used
@@ -222,8 +222,8 @@ func (f *FS) dropEntryLocked(e *dentry, r *Removal) {
 	e.ino.mu.Lock()
 	held, open, last := e.ino.lookups > 0, e.ino.opens > 0, e.ino.nlink <= 1
 	e.ino.mu.Unlock()
-	if e.ino.blob != nil && last {
-		r.Bytes += uint64(e.ino.blob.Allocated().Bytes())
+	if b := e.ino.contents(); b != nil && last {
+		r.Bytes += uint64(b.Allocated().Bytes())
 	}
 	f.unhangLocked(e)
 	if !held {
@@ -247,7 +247,7 @@ func (f *FS) removeClosed(ino *inode) {
 	f.lives.mu.Lock()
 	defer f.lives.mu.Unlock()
 	ino.mu.Lock()
-	names := append([]*dentry{ino.entry}, ino.more...)
+	names := ino.entriesLocked()
 	if ino.opens > 0 || ino.entry == nil {
 		ino.mu.Unlock()
 		return

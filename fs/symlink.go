@@ -25,10 +25,13 @@ func (f *FS) readlink(c caller, nodeid uint64) (string, error) {
 	if ino.kindBits() != syscall.S_IFLNK {
 		return "", syscall.EINVAL
 	}
-	req := policy.SymlinkRequest{RawTarget: ino.link, Below: f.namesBelowRoot(ino.parent())}
+	ino.mu.Lock()
+	target := ino.rareLocked().link
+	ino.mu.Unlock()
+	req := policy.SymlinkRequest{RawTarget: target, Below: f.namesBelowRoot(ino.parent())}
 	if err := f.judge(c, "readlink", f.policy.Readlink(req)); err != nil {
 		return "", err
 	}
 	f.accessed(ino, 0)
-	return ino.link, nil
+	return target, nil
 }

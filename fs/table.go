@@ -90,7 +90,7 @@ func (f *FS) regular(nodeid uint64) (*inode, error) {
 		return nil, err
 	case ino.isDir():
 		return nil, syscall.EISDIR
-	case ino.blob == nil:
+	case ino.kindBits() != syscall.S_IFREG:
 		return nil, syscall.EINVAL
 	}
 	return ino, nil

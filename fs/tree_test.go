@@ -238,7 +238,7 @@ func TestXattrs(t *testing.T) {
 	assert.EqualValues(t, 7, n)
 
 	k.f.inodes.get(f).mu.Lock()
-	stored := k.f.inodes.get(f).xattrs["user.a"]
+	stored, _ := k.f.inodes.get(f).rare.xattrs.get("user.a")
 	k.f.inodes.get(f).mu.Unlock()
 	require.Equal(t, fuse.OK, k.f.RemoveXAttr(nil, &h, "user.a"))
 	assert.Equal(t, []byte{0, 0, 0}, stored, "the value is overwritten")

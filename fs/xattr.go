@@ -29,7 +29,7 @@ func (f *FS) GetXAttr(_ <-chan struct{}, h *fuse.InHeader, rawName string, dest 
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
-	value, ok := ino.xattrs[rawName]
+	value, ok := ino.rareLocked().xattrs.get(rawName)
 	if rawName == nameXattr {
 		value, ok = ino.assignedNameLocked()
 	}
@@ -43,8 +43,8 @@ func (f *FS) GetXAttr(_ <-chan struct{}, h *fuse.InHeader, rawName string, dest 
 //
 // Preconditions: ino.mu is held.
 func (ino *inode) assignedNameLocked() ([]byte, bool) {
-	for _, e := range append([]*dentry{ino.entry}, ino.more...) {
-		if e != nil && e.alias != nil {
+	for _, e := range ino.entriesLocked() {
+		if e.alias != nil {
 			return []byte(e.name), true
 		}
 	}
@@ -69,14 +69,9 @@ func (f *FS) ListXAttr(_ <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
-	names := make([]string, 0, len(ino.xattrs))
-	for name := range ino.xattrs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	var list []byte
-	for _, name := range names {
-		list = append(append(list, name...), 0)
+	for _, x := range ino.rareLocked().xattrs {
+		list = append(append(list, x.name...), 0)
 	}
 	return giveBytes(dest, list)
 }
@@ -106,7 +101,7 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 	if ino.gone {
 		return syscall.ESTALE
 	}
-	old, exists := ino.xattrs[rawName]
+	old, exists := ino.rareLocked().xattrs.get(rawName)
 	switch {
 	case exists && in.Flags&unix.XATTR_CREATE != 0:
 		return syscall.EEXIST
@@ -119,10 +114,7 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 	if exists {
 		f.dropXattrLocked(ino, rawName, old)
 	}
-	if ino.xattrs == nil {
-		ino.xattrs = map[string][]byte{}
-	}
-	ino.xattrs[rawName] = slices.Clone(data)
+	ino.makeRareLocked().xattrs.add(xattr{rawName, slices.Clone(data)})
 	ino.ctime = f.now()
 	return nil
 }
@@ -145,7 +137,7 @@ func (f *FS) removeXattr(h *fuse.InHeader, rawName string) error {
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
-	value, ok := ino.xattrs[rawName]
+	value, ok := ino.rareLocked().xattrs.get(rawName)
 	if !ok {
 		return syscall.ENODATA
 	}
@@ -161,9 +153,10 @@ func xattrBytes(name string, value []byte) memstore.Bytes { return metaBytes(len
 //
 // Preconditions: ino.mu is held.
 func (ino *inode) metaBytesLocked() memstore.Bytes {
-	n := bareBytes(ino.mode, ino.link)
-	for name, value := range ino.xattrs {
-		n += xattrBytes(name, value)
+	r := ino.rareLocked()
+	n := bareBytes(ino.mode, r.link)
+	for _, x := range r.xattrs {
+		n += xattrBytes(x.name, x.value)
 	}
 	return n
 }
@@ -175,14 +168,14 @@ func (ino *inode) metaBytesLocked() memstore.Bytes {
 func (f *FS) dropXattrLocked(ino *inode, name string, value []byte) {
 	f.store.ReleaseMeta(ino.uid, xattrBytes(name, value))
 	clear(value)
-	delete(ino.xattrs, name)
+	ino.rare.xattrs.drop(name)
 }
 
 // dropXattrsLocked deletes all attributes.
 //
 // Preconditions: ino.mu is held.
 func (f *FS) dropXattrsLocked(ino *inode) {
-	for name, value := range ino.xattrs {
-		f.dropXattrLocked(ino, name, value)
+	for _, x := range slices.Clone(ino.rareLocked().xattrs) {
+		f.dropXattrLocked(ino, x.name, x.value)
 	}
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,13 +24,22 @@ type Row struct {
 	Threads int
 
 	// Once rows take long: they run in one round, over the modes that are
-	// not peers.
+	// not peers, or over Only those named.
 	Once bool
+	Only []string
 
 	prepare func(t *thread) error                   // untimed, by each thread
 	step    func(t *thread, i int) (float64, error) // one operation; how much it counts
 	tidy    func(t *thread) error                   // untimed, by each thread
 	whole   func(w *work) ([]float64, error)        // measures by itself
+}
+
+// takes says whether a row that runs once runs in a mode.
+func (r Row) takes(m Mode) bool {
+	if r.Only != nil {
+		return slices.Contains(r.Only, m.Name)
+	}
+	return !m.Peer
 }
 
 // Name is that of the first figure.

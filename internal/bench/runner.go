@@ -125,7 +125,7 @@ func (r *Runner) measure(row Row) {
 		for _, s := range order {
 			if !row.Once {
 				r.cell(row, s)
-			} else if !s.mode.Peer {
+			} else if row.takes(s.mode) {
 				r.cellApart(row, s.mode)
 			}
 		}

@@ -26,7 +26,7 @@ const lostLinger = time.Second
 
 // gcPercent bounds the garbage in the daemon's heap, in percent of what is in
 // use: fs charges an entry for its share of it.
-const gcPercent = 50
+const gcPercent = 25
 
 // Daemon serves one mount.
 type Daemon struct {
