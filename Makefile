@@ -47,14 +47,17 @@ test: setup ## run everything
 	$(GO) test -count=1 -timeout 4m ./internal/cgroup ./internal/launch/... ./internal/lean ./internal/volume ./internal/volumecsi
 	$(GO) test -count=1 -timeout 4m ./cmd/... ./internal/sandbox ./internal/house
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
-	$(GO) test -count=1 -timeout 8m ./integration/...
+	$(GO) test -count=1 -timeout 8m ./integration
+	$(GO) test -count=1 -timeout 5m ./integration/suites
 	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
 	sh integration/rings.sh $(GO) test -count=1 -timeout 5m -run '$(BYRING)' ./integration
+	$(GO) test -race -count=1 -timeout 3m -run 'Concurrency|Kernel|Posix' ./integration/suites
 
 # The kernel's FUSE and the Go scheduler meet differently on one processor;
 # runtimesecret: the runtime overwrites what expanding a key leaves.
-soak: setup ## the long version: one processor, lock order over real mounts, fuzzing
-	SOAK=1 GOMAXPROCS=1 $(GO) test -count=1 -timeout 60m ./...
+soak: setup ## the long version: one processor, every configuration, lock order over real mounts, fuzzing
+	SOAK=1 GOMAXPROCS=1 $(GO) test -count=1 -timeout 60m $$($(GO) list ./... | grep -v /integration/suites)
+	SOAK=1 $(GO) test -count=1 -timeout 3h ./integration/suites
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 30m ./fs/... ./integration/...
 	sh integration/rings.sh $(GO) test -p 1 -count=1 -timeout 60m ./integration/...
 	sh integration/rings.sh $(GO) test -race -count=1 -timeout 60m ./integration

@@ -94,7 +94,11 @@ func limitTest(t *testing.T, words string, work func(t *testing.T, s *subject)) 
 	if *oracleOnly {
 		return
 	}
-	m := mountTest(t, options(words), bound(2*testBound))
+	long := 2 * testBound
+	if soak {
+		long = 10 * testBound
+	}
+	m := mountTest(t, options(words), bound(long))
 	t.Run("safetmp", func(t *testing.T) {
 		become(t, user())
 		work(t, &subject{kind: kindPrivate, top: m.dir, dir: m.dir})

@@ -18,13 +18,17 @@ import (
 // TestListingWhileEntriesComeAndGo lists a large directory, in a root and
 // below it, while another thread makes and removes entries: each entry that
 // was there all the time is listed exactly once, whatever cookies the kernel
-// goes back to.
+// goes back to. A soak has a million of them.
 func TestListingWhileEntriesComeAndGo(t *testing.T) {
 	counts := map[string]int{placeRoot: 200_000, placeBelow: 30_000}
 	if raceEnabled {
 		counts = map[string]int{placeRoot: 20_000, placeBelow: 10_000}
 	}
-	limitTest(t, "size=1g,nr_inodes=1m", func(t *testing.T, s *subject) {
+	words := "size=1g,nr_inodes=1m"
+	if soak {
+		counts[placeRoot], words = 1_000_000, "size=3g,nr_inodes=2m"
+	}
+	limitTest(t, words, func(t *testing.T, s *subject) {
 		below := s.mkdir(t, "below")
 		listWhileChanging(t, s, counts[placeRoot])
 		listWhileChanging(t, &subject{kind: s.kind, dir: below}, counts[placeBelow])

@@ -21,8 +21,9 @@ type concurrent struct {
 
 var concurrents = []concurrent{
 	{"private", []int{root, root, root}, words(posix, "mode=755"), false},
-	{"shared", []int{root, alice, bob}, words(posix, "mode=1777", "shared", "user_size=100%", "user_inodes=1t"), false},
-	{"shared with names of one's own", []int{alice, bob, alice}, words("profile=tmpdir", "mode=1733", "shared", "user_size=100%", "user_inodes=1t"), true},
+	{"shared", []int{root, alice, bob}, words(posix, "mode=1777", wholly), false},
+	{"shared encrypted", []int{root, alice, bob}, words(posix, "mode=1777", wholly, "encrypt=on"), false},
+	{"shared with names of one's own", []int{alice, bob, alice}, words("profile=tmpdir", "mode=1733", wholly), true},
 }
 
 // TestConcurrency lets several processes loose on the same names and files, then

@@ -31,8 +31,12 @@ var stressors = strings.Fields(`
 // stressSizes make a batch fit into its filesystem. The default of iomix is 1 GiB.
 var stressSizes = words("--iomix-bytes", "16m", "--hdd-bytes", "16m", "--mmap-bytes", "8m", "--mmap-file")
 
-// stressBatch is how many stressors run at once in CI. A soak runs each alone.
-const stressBatch = 8
+// stressBatch is how many stressors run at once in CI, and how long. A soak runs
+// fewer at once, for longer.
+const (
+	stressBatch  = 8
+	stressLength = 2 * time.Second
+)
 
 // TestStress runs the stressors with verification on tmpfs and, at the same
 // time, on safetmp. What fails on tmpfs too is not held against safetmp, but has
@@ -41,9 +45,9 @@ func TestStress(t *testing.T) {
 	program := needProgram(t, "stress-ng")
 	known := knownStressors(t, program)
 	var batches [][]string
-	size, length := stressBatch, 2*time.Second
+	size, length := stressBatch, stressLength
 	if soak {
-		size, length = 1, 5*time.Second
+		size, length = stressBatch/2, 5*time.Second
 	}
 	for batch := range slices.Chunk(known, size) {
 		batches = append(batches, batch)
