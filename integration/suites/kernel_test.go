@@ -41,19 +41,26 @@ var probes = []probe{
 // compares the facts one by one.
 func TestKernel(t *testing.T) {
 	oracle := mountTmpfs(t, "size=256m,mode=1777")
-	want := map[string]facts{}
+	want, all := map[string]facts{}, 0
 	for _, p := range probes {
 		t.Run("tmpfs/"+p.name, func(t *testing.T) { want[p.name] = p.run(t, oracle) })
+		all += len(want[p.name])
 	}
+	t.Logf("%d facts on tmpfs", all)
 	for _, c := range rowsToRun() {
 		t.Run(c.name, func(t *testing.T) {
 			m := c.mountRow(t, posix, "size=256m")
+			same, other := 0, 0
 			for _, p := range probes {
 				if p.shared && !c.shared {
 					continue
 				}
-				t.Run(p.name, func(t *testing.T) { compareFacts(t, p.name, want[p.name], p.run(t, m.dir)) })
+				t.Run(p.name, func(t *testing.T) {
+					differ := compareFacts(t, p.name, want[p.name], p.run(t, m.dir))
+					same, other = same+len(want[p.name])-differ, other+differ
+				})
 			}
+			t.Logf("%d facts as on tmpfs, %d listed differences", same, other)
 			m.check(t)
 		})
 	}
@@ -73,14 +80,17 @@ func (p probe) run(t *testing.T, top string) facts {
 	return found
 }
 
-func compareFacts(t *testing.T, name string, want, got facts) {
+// compareFacts returns how many facts differ as the table says.
+func compareFacts(t *testing.T, name string, want, got facts) (differ int) {
 	t.Helper()
 	assert.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got)), "what was looked at")
 	for key, value := range want {
 		if got[key] != value {
 			assert.True(t, tolerated("kernel", name+": "+key), "%s: tmpfs %q, safetmp %q", key, value, got[key])
+			differ++
 		}
 	}
+	return differ
 }
 
 // as runs work as uid and notes its error.
