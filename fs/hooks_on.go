@@ -2,7 +2,10 @@
 
 package fs
 
-import "os"
+import (
+	"os"
+	"strings"
+)
 
 // panicName is the name whose lookup panics, so that tests can show that a
 // panic in one request answers EIO for that request and nothing else.
@@ -11,5 +14,22 @@ var panicName = os.Getenv("SAFETMP_TEST_PANIC_NAME")
 func testPanic(name string) {
 	if panicName != "" && name == panicName {
 		panic("safetmp: test panic")
+	}
+}
+
+// tamperPrefix begins the names whose lookup tampers with a file, so that tests
+// can show that this is found out: prefix, what to do, ":", the file's name.
+var tamperPrefix = os.Getenv("SAFETMP_TEST_TAMPER")
+
+func (f *FS) testTamper(c caller, dir *inode, rawName string) {
+	rest, ok := strings.CutPrefix(rawName, tamperPrefix)
+	if !ok || tamperPrefix == "" {
+		return
+	}
+	how, name, _ := strings.Cut(rest, ":")
+	dir.dir.mu.RLock()
+	defer dir.dir.mu.RUnlock()
+	if e := dir.dir.resolveLocked(f.scopeOf(c), name); e != nil && e.ino.blob != nil {
+		e.ino.blob.Tamper(how)
 	}
 }

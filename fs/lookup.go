@@ -26,6 +26,7 @@ func (f *FS) lookup(c caller, nodeid uint64, rawName string, out *fuse.EntryOut)
 	if len(rawName) > maxName {
 		return syscall.ENAMETOOLONG
 	}
+	f.testTamper(c, dir, rawName)
 	s := f.scopeOf(c)
 	dir.dir.mu.RLock()
 	defer dir.dir.mu.RUnlock()

@@ -42,6 +42,8 @@ type status struct {
 	Transport       string            `json:"transport"`
 	TransportReason string            `json:"transport_reason"`
 	Removed         map[string]uint64 `json:"removed"`
+	Locked          bool              `json:"locked"`
+	Encrypted       bool              `json:"encrypted"`
 	NoSUID          bool              `json:"nosuid"`
 	NoDev           bool              `json:"nodev"`
 }

@@ -15,6 +15,8 @@ setfattr:attr:attributes from the shell
 setfacl:acl:the ACL attack
 tar:tar:archives
 unshare:util-linux:namespaces
+mkswap:util-linux:what reaches swap
+swapon:mount:what reaches swap
 dockerd:docker.io:container volumes with Docker
 podman:podman:container volumes with Podman
 runc:runc:container volumes with Podman

@@ -1,0 +1,302 @@
+//go:build linux
+
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// nameMarker is a marker that can be a file's name.
+func nameMarker(t testing.TB) marker {
+	m := newMarker(t)
+	for i := range m {
+		m[i] = 'a' + m[i]%26
+	}
+	return m
+}
+
+// secrets is a mount with one file whose contents, attribute and name are
+// markers of their own.
+type secrets struct {
+	m                        *live
+	content, attribute, name marker
+	path                     string
+}
+
+const secretSize = 3<<20 + 100
+
+func newSecrets(t *testing.T, opts ...mountOption) *secrets {
+	t.Helper()
+	s := &secrets{m: mountTest(t, append([]mountOption{options("size=64m")}, opts...)...),
+		content: newMarker(t), attribute: newMarker(t), name: nameMarker(t)}
+	s.path = filepath.Join(s.m.dir, string(s.name[:]))
+	require.NoError(t, as(s.m.owner, func() error {
+		if err := os.WriteFile(s.path, s.content.fill(secretSize), 0o600); err != nil {
+			return err
+		}
+		if err := unix.Setxattr(s.path, "user.secret", s.attribute.fill(1000), 0); err != nil {
+			return err
+		}
+		if err := changeInPlace(s.path, s.content); err != nil {
+			return err
+		}
+		return readBack(s.path, s.content.fill(secretSize))
+	}))
+	return s
+}
+
+// changeInPlace writes parts of pages and through a shared mapping, so that
+// contents pass wherever pages are changed.
+func changeInPlace(path string, m marker) error {
+	return withFile(path, unix.O_RDWR, func(fd int) error {
+		for _, at := range []int64{16, 4096 - 48, 1<<20 + 160} {
+			if _, err := unix.Pwrite(fd, m.fill(64), at); err != nil {
+				return err
+			}
+		}
+		data, err := unix.Mmap(fd, 0, 8192, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			return err
+		}
+		copy(data[32:], m.fill(5000/16*16))
+		if err := unix.Msync(data, unix.MS_SYNC); err != nil {
+			return err
+		}
+		return unix.Munmap(data)
+	})
+}
+
+// row is one line of the table: copies found in the daemon.
+type row struct {
+	mount, situation         string
+	content, attribute, name int
+}
+
+func (s *secrets) row(t *testing.T, mount, situation string) row {
+	t.Helper()
+	time.Sleep(50 * time.Millisecond) // for replies on their way
+	found := scan(t, s.m.pid, s.content, s.attribute, s.name)
+	r := row{mount, situation, found.copies[s.content], found.copies[s.attribute], found.copies[s.name]}
+	if t.Failed() {
+		t.Logf("%s, %s:\n%s", mount, situation, found)
+	}
+	return r
+}
+
+// TestSecrecy counts what every mapping of the daemon's memory holds, those
+// included that no core file would, on each kind of mount: while a file exists
+// and nobody uses it, once it is deleted, and at the end.
+func TestSecrecy(t *testing.T) {
+	needRoot(t)
+	var table []row
+	for _, access := range []string{"private", "shared"} {
+		for _, encrypt := range []string{"off", "on"} {
+			for _, cache := range []string{"cached", "direct"} {
+				mount := fmt.Sprintf("%s, encrypt=%s, %s", access, encrypt, cache)
+				t.Run(mount, func(t *testing.T) {
+					table = append(table, countCopies(t, mount, encrypt == "on", options(access, "encrypt="+encrypt, "cache="+cache))...)
+				})
+			}
+		}
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "%-32s %-12s %9s %9s %9s\n", "mount", "situation", "contents", "attribute", "name")
+	for _, r := range table {
+		fmt.Fprintf(&text, "%-32s %-12s %9d %9d %9d\n", r.mount, r.situation, r.content, r.attribute, r.name)
+	}
+	t.Logf("copies found in the daemon:\n%s", text.String())
+}
+
+func countCopies(t *testing.T, mount string, encrypted bool, opts mountOption) []row {
+	hold := newHold(t)
+	s := newSecrets(t, opts, hold.option())
+	exists := s.row(t, mount, "exists, idle")
+	if encrypted {
+		assert.Zero(t, exists.content, "contents of a file that exists")
+	} else {
+		require.Equal(t, secretSize/16, exists.content, "control: every marker is found once")
+	}
+	require.Positive(t, exists.attribute, "control: attributes are found")
+	require.Positive(t, exists.name, "control: names are found")
+
+	second := filepath.Join(s.m.dir, "second")
+	require.NoError(t, as(s.m.owner, func() error {
+		if err := os.WriteFile(second, s.content.fill(1<<20), 0o600); err != nil {
+			return err
+		}
+		return unix.Unlink(s.path)
+	}))
+	require.NoError(t, as(s.m.owner, func() error { return unix.Unlink(second) }))
+	assert.Eventually(t, func() bool {
+		found := scan(t, s.m.pid, s.content, s.attribute)
+		return found.copies[s.content]+found.copies[s.attribute] == 0
+	}, 5*time.Second, 50*time.Millisecond, "contents and attributes of deleted files are overwritten")
+	deleted := s.row(t, mount, "deleted")
+
+	require.NoError(t, as(s.m.owner, func() error { return os.WriteFile(s.path, s.content.fill(secretSize), 0o600) }))
+	require.NoError(t, unix.Kill(s.m.pid, unix.SIGTERM))
+	hold.wait(t)
+	ended := s.row(t, mount, "ended")
+	assert.Zero(t, ended.content, "contents when the daemon exits")
+	assert.Zero(t, ended.attribute, "attributes when the daemon exits")
+	hold.release()
+	<-s.m.exited
+	s.m.expectExit = true
+	return []row{exists, deleted, ended}
+}
+
+// TestEncryptedWaysOut: on each way out nothing of an encrypted mount's files is
+// left, nor of its keys' work.
+func TestEncryptedWaysOut(t *testing.T) {
+	needRoot(t)
+	for name, leave := range map[string]func(t *testing.T, m *live){
+		"safetmp umount": func(t *testing.T, m *live) { go func() { _, _ = m.umount() }() },
+		"umount":         func(t *testing.T, m *live) { require.NoError(t, unix.Unmount(m.dir, 0)) },
+		"SIGINT":         func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGINT)) },
+		"SIGHUP":         func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGHUP)) },
+		"panic, SIGTERM": func(t *testing.T, m *live) {
+			require.NoError(t, as(m.owner, func() error {
+				assert.Equal(t, "EIO", exists(m.dir+"/boom"))
+				return nil
+			}))
+			require.NoError(t, unix.Kill(m.pid, unix.SIGTERM))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hold := newHold(t)
+			s := newSecrets(t, options("encrypt=on"), hold.option(), environ("SAFETMP_TEST_PANIC_NAME=boom"))
+			leave(t, s.m)
+			hold.wait(t)
+			left := s.row(t, "encrypted", name)
+			assert.Zero(t, left.content+left.attribute)
+			hold.release()
+			<-s.m.exited
+			s.m.expectExit = true
+		})
+	}
+}
+
+// TestMappedPagesDoNotStay: on a mount that bypasses the page cache, what a
+// mapping brought into it is dropped once the file is closed.
+func TestMappedPagesDoNotStay(t *testing.T) {
+	needRoot(t)
+	for _, cache := range []string{"cached", "direct"} {
+		t.Run(cache, func(t *testing.T) {
+			s := newSecrets(t, options("cache="+cache))
+			inCache := func() (n int) {
+				err := as(s.m.owner, func() (err error) {
+					n, err = cachedPages(s.path)
+					return err
+				})
+				if errors.Is(err, unix.ENOSYS) {
+					t.Skip("cachestat(2) needs Linux 6.5")
+				}
+				require.NoError(t, err)
+				return n
+			}
+			if cache == "cached" {
+				require.Positive(t, inCache(), "control: a cached file is in the page cache")
+				return
+			}
+			assert.Eventually(t, func() bool { return inCache() == 0 }, 5*time.Second, 20*time.Millisecond)
+		})
+	}
+}
+
+// cachedPages counts the pages of a file in the page cache (cachestat(2), Linux
+// 6.5), without reading it.
+func cachedPages(path string) (int, error) {
+	n := 0
+	err := withFile(path, unix.O_RDONLY, func(fd int) error {
+		var info unix.Cachestat_t
+		err := unix.Cachestat(uint(fd), &unix.CachestatRange{}, &info, 0)
+		n = int(info.Cache)
+		return err
+	})
+	return n, err
+}
+
+// TestTampering: what somebody changes in the daemon's memory is read as EIO
+// and logged, other files and the mount go on.
+func TestTampering(t *testing.T) {
+	needRoot(t)
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T, tamper func(how string), write func(content []byte))
+		bad  []int64 // offsets that read as EIO
+	}{
+		{"flip", func(t *testing.T, tamper func(string), _ func([]byte)) { tamper("flip") }, []int64{0, 4096, 8192, 12288}},
+		{"move", func(t *testing.T, tamper func(string), _ func([]byte)) { tamper("move") }, []int64{0, 4096}},
+		{"replay", func(t *testing.T, tamper func(string), write func([]byte)) {
+			tamper("save")
+			write(bytes.Repeat([]byte("new contents 16B"), 1024))
+			tamper("replay")
+		}, []int64{0, 4096, 8192, 12288}},
+	} {
+		for _, cache := range []string{"cached", "direct"} {
+			t.Run(c.name+", "+cache, func(t *testing.T) { tamperWith(t, cache, c.do, c.bad) })
+		}
+	}
+}
+
+func tamperWith(t *testing.T, cache string, do func(*testing.T, func(string), func([]byte)), bad []int64) {
+	m := mountTest(t, options("size=16m", "encrypt=on", "cache="+cache), environ("SAFETMP_TEST_TAMPER=tamper."))
+	victim, other := filepath.Join(m.dir, "victim"), filepath.Join(m.dir, "other")
+	content := newMarker(t).fill(4 * 4096)
+	write := func(content []byte) {
+		require.NoError(t, as(m.owner, func() error { return os.WriteFile(victim, content, 0o600) }))
+	}
+	write(content)
+	require.NoError(t, as(m.owner, func() error { return os.WriteFile(other, content, 0o600) }))
+	do(t, func(how string) {
+		require.NoError(t, as(m.owner, func() error {
+			_, _ = os.Lstat(m.dir + "/tamper." + how + ":victim")
+			return nil
+		}))
+	}, write)
+	require.NoError(t, as(m.owner, func() error {
+		assert.Equal(t, bad, unreadable(t, victim), "offsets that read as EIO")
+		assert.Empty(t, unreadable(t, other), "other files go on")
+		return readBack(other, content)
+	}))
+	assert.Contains(t, m.logTail(), "contents were changed in memory", "the log tells")
+	assert.Contains(t, m.logTail(), "page=0")
+	write(content) // with a new key
+	require.NoError(t, as(m.owner, func() error { return readBack(victim, content) }))
+}
+
+// unreadable reads each page past the page cache and returns the offsets that
+// are EIO; nothing else may go wrong.
+func unreadable(t *testing.T, path string) (bad []int64) {
+	t.Helper()
+	assert.NoError(t, withFile(path, unix.O_RDONLY|unix.O_DIRECT, func(fd int) error {
+		page, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
+		if err != nil {
+			return err
+		}
+		defer unix.Munmap(page)
+		for off := int64(0); ; off += 4096 {
+			n, err := unix.Pread(fd, page, off)
+			switch {
+			case err == unix.EIO:
+				bad = append(bad, off)
+			case err != nil:
+				return err
+			}
+			if n == 0 && err == nil {
+				return nil
+			}
+		}
+	}))
+	return bad
+}
