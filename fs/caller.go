@@ -16,6 +16,13 @@ func callerOf(h *fuse.InHeader) caller {
 	return caller{uid: h.Uid, gid: h.Gid, pid: h.Pid}
 }
 
+// Admits says whether a request by path may come from a uid at all. The kernel
+// checks the mode of the root directory, which nobody but the owner may search,
+// before it asks; what it does not check there, such as statfs(2), ends here.
+func (f *FS) Admits(uid uint32) bool {
+	return !f.opts.RootToo || uid == f.opts.OwnerUID || uid == 0
+}
+
 // scope is the set of callers for whom an alias exists.
 type scope struct {
 	uid uint32

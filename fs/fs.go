@@ -25,6 +25,10 @@ type Options struct {
 	// affects policy: who may chown.
 	Shared bool
 
+	// RootToo says that of all uids only the owner and root may use the
+	// mount, which the kernel lets all in to.
+	RootToo bool
+
 	// OwnerUID and OwnerGID own the mount root, which carries the
 	// permission bits RootMode.
 	OwnerUID, OwnerGID uint32

@@ -30,6 +30,7 @@ type status struct {
 	Profile    string            `json:"profile"`
 	Enforcing  bool              `json:"enforcing"`
 	Shared     bool              `json:"shared"`
+	ShareRoot  bool              `json:"share_with_root"`
 	Owner      int               `json:"owner_uid"`
 	Bytes      int64             `json:"bytes"`
 	Limit      int64             `json:"limit"`

@@ -38,7 +38,7 @@ func writeDetails(w io.Writer, s control.Status) error {
 	for _, row := range [][2]string{
 		{"mountpoint", s.Mountpoint},
 		{"state", stateText(s)},
-		{"owner", ownerText(s.OwnerUID) + ", " + accessText(s.Shared)},
+		{"owner", ownerText(s.OwnerUID) + ", " + accessText(s)},
 		{"policy", policyText(s)},
 		{"names", fmt.Sprintf("assigned: %s, listing: %s, scope: %s", s.Names, s.Listing, s.Scope)},
 		{"memory", fmt.Sprintf("%s used of %s, %s being wiped", sizeText(s.Bytes), sizeText(s.Limit), sizeText(s.Wiping))},
@@ -83,9 +83,12 @@ func stateText(s control.Status) string {
 	return "ok"
 }
 
-func accessText(shared bool) string {
-	if shared {
+func accessText(s control.Status) string {
+	switch {
+	case s.Shared:
 		return "shared with other users"
+	case s.ShareRoot:
+		return "private, and root may enter"
 	}
 	return "private"
 }

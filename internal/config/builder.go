@@ -35,6 +35,7 @@ type Builder struct {
 
 	exec, noexec                 string // the flag, if it was given
 	shared, private, noSymfollow bool
+	shareWithRoot                string // the flag, if it was given
 	transport                    string
 	checkModes                   bool
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"cmp"
 	"fmt"
+
+	"safetmp/policy"
 )
 
 const (
@@ -26,7 +28,7 @@ func (b *Builder) Finish() (Options, error) {
 		CheckModes: b.checkModes,
 	}
 	for _, step := range []func(*Options) error{
-		b.finishPolicy, b.finishOwner, b.finishMode, b.finishLimits, b.finishShares, b.finishSecrecy,
+		b.finishPolicy, b.finishOwner, b.finishRoot, b.finishMode, b.finishLimits, b.finishShares, b.finishSecrecy,
 	} {
 		if err := step(&o); err != nil {
 			return Options{}, err
@@ -89,6 +91,29 @@ func (b *Builder) finishOwner(o *Options) error {
 func (b *Builder) checkGroup(gid uint32) error {
 	if gid != b.system.EGID && b.system.EUID != 0 {
 		return &UsageError{b.gidSource, fmt.Sprintf("only root may mount for gid %d", gid), "your own gid"}
+	}
+	return nil
+}
+
+// finishRoot settles whether root may enter a private mount. The kernel then lets everybody ask, and what keeps them out
+// is that nobody but the owner may search the root directory: the policy must not let that be widened.
+func (b *Builder) finishRoot(o *Options) error {
+	if b.shareWithRoot == "" || b.private {
+		return nil
+	}
+	o.Shared, o.ShareWithRoot = false, true
+	if o.UID == 0 {
+		return &UsageError{b.shareWithRoot, "root is the owner of the mount", "this option with uid, or as another user"}
+	}
+	p, err := o.Policy()
+	if err != nil {
+		return usageOf(err)
+	}
+	widened := p.Chmod(policy.ChmodRequest{
+		Kind: policy.KindDirectory, RawMode: 0o777, MountRoot: true, RootMode: DefaultPrivateMode,
+	})
+	if widened.Verdict != policy.Refuse && widened.Mode&0o077 != 0 {
+		return &UsageError{b.shareWithRoot, "the policy lets modes be widened, and only they keep other users out", "a profile that masks modes, and enforce=on"}
 	}
 	return nil
 }

@@ -51,6 +51,8 @@ type Options struct {
 	DeleteOnClose bool          `json:"delete_on_close,omitempty"`
 	OwnerExit     bool          `json:"owner_exit,omitempty"`
 
+	// ShareWithRoot admits root to a private mount (allow_other, with a root directory that nobody else may enter).
+	ShareWithRoot bool `json:"share_with_root,omitempty"`
 	// NoSymfollow asks for MS_NOSYMFOLLOW even where the policy lets symbolic links be made.
 	NoSymfollow bool `json:"no_symfollow"`
 	// Transport is how requests come from the kernel: "auto", "dev" or "uring".

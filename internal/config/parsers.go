@@ -90,6 +90,11 @@ func parseProfile(b *Builder, source, raw string) error {
 	return nil
 }
 
+func parseShareWithRoot(b *Builder, source, _ string) error {
+	b.shareWithRoot = source
+	return nil
+}
+
 func parsePolicyFile(b *Builder, source, raw string) error {
 	if raw == "" {
 		return badValue(source, raw, "a file", "the path of a policy file")

@@ -29,6 +29,7 @@ type Status struct {
 	Scope     string `json:"scope"`
 	Names     string `json:"names"`
 	Shared    bool   `json:"shared"`
+	ShareRoot bool   `json:"share_with_root"` // private, and root may enter
 	OwnerUID  uint32 `json:"owner_uid"`
 
 	Bytes      int64 `json:"bytes"` // used, names and attributes included

@@ -29,6 +29,7 @@ func (d *Daemon) Status() control.Status {
 		Started:    d.started,
 		Version:    d.opts.Version,
 		Shared:     d.opts.Shared,
+		ShareRoot:  d.opts.ShareWithRoot,
 		OwnerUID:   d.opts.UID,
 		IOMode:     "memory",
 		CacheMode:  d.cacheMode(),

@@ -51,6 +51,13 @@ var handlers = [opcodes]handler{
 	opLseek:       lseek,
 }
 
+// byDescriptor are the operations on what is open already, which a process may
+// have been given by one that could open it.
+var byDescriptor = [opcodes]bool{
+	opRead: true, opWrite: true, opRelease: true, opReleasedir: true, opFlush: true, opFsync: true, opFsyncdir: true,
+	opFallocate: true, opLseek: true, opGetattr: true, opStatx: true, opReaddir: true, opReaddirplus: true, opDestroy: true,
+}
+
 // handle carries out the request and returns the reply, nil if there is none.
 func (c *Conn) handle(req request, out []byte) (reply []byte) {
 	h, _, ok := input[fuse.InHeader](req)
@@ -79,6 +86,8 @@ func (c *Conn) handle(req request, out []byte) (reply []byte) {
 		return nil
 	case op >= opcodes || handlers[op] == nil:
 		return finish(out, unique, 0, fuse.ENOSYS)
+	case !byDescriptor[op] && !c.fs.Admits(h.Uid):
+		return finish(out, unique, 0, fuse.EACCES)
 	}
 	n, status := handlers[op](c.fs, req, out)
 	return finish(out, unique, n, status)

@@ -107,11 +107,11 @@ func Attach(opts config.Options) (*mount.Mounted, error) {
 		Source:          opts.Source,
 		UID:             opts.UID,
 		GID:             opts.GID,
-		Shared:          opts.Shared,
+		Shared:          opts.Shared || opts.ShareWithRoot,
 		NoExec:          rules.NoExecMount(),
 		NoSymfollow:     rules.NoSymfollowMount() || opts.NoSymfollow,
 		MustNoSymfollow: opts.NoSymfollow,
-		Unchecked:       opts.UID == 0 && !opts.Shared && !opts.CheckModes && mount.OverridesModes(),
+		Unchecked:       opts.UID == 0 && !opts.Shared && !opts.ShareWithRoot && !opts.CheckModes && mount.OverridesModes(),
 		MaxRead:         fuseconn.MaxWrite,
 	})
 }
