@@ -7,7 +7,7 @@ package fs
 // goes on finding it.
 func (f *FS) give(ino *inode, uid uint32) {
 	ino.mu.Lock()
-	entries := append([]*dentry{ino.entry}, ino.more...)
+	entries := append([]*dentry{ino.entry}, ino.rareLocked().more...)
 	ino.mu.Unlock()
 	for _, e := range entries {
 		if e != nil && e.alias != nil {

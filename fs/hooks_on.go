@@ -29,7 +29,11 @@ func (f *FS) testTamper(c caller, dir *inode, rawName string) {
 	how, name, _ := strings.Cut(rest, ":")
 	dir.dir.mu.RLock()
 	defer dir.dir.mu.RUnlock()
-	if e := dir.dir.resolveLocked(f.scopeOf(c), name); e != nil && e.ino.blob != nil {
-		e.ino.blob.Tamper(how)
+	e := dir.dir.resolveLocked(f.scopeOf(c), name)
+	if e == nil {
+		return
+	}
+	if b := e.ino.contents(); b != nil {
+		b.Tamper(how)
 	}
 }
