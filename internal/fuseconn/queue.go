@@ -116,12 +116,14 @@ func (q *queue) free() {
 	}
 }
 
-// register gives the buffers to the kernel. A refusal is completed at once.
+// register gives the buffers to the kernel. A refusal is completed at once. If
+// they cannot even be handed over, the kernel would wait for them for ever.
 func (q *queue) register() error {
 	for i := range q.slots {
 		q.offer(i)
 	}
 	if err := q.ring.Submit(); err != nil {
+		q.conn.fail("giving buffers to the kernel", err)
 		return err
 	}
 	var refused error

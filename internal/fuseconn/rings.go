@@ -30,9 +30,9 @@ func newRings(c *Conn, n, depth, maxWrite int) (*rings, error) {
 		r.abandon()
 		return nil, explainRing(failed)
 	}
-	// A thread that waits for its processor while another one computes would
-	// keep callers waiting.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+1))
+	// Where every processor of the runtime is taken, a thread that has received
+	// a request would wait for one, and its caller with it.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	return r, nil
 }
 
