@@ -48,7 +48,7 @@ test: setup ## run everything
 	$(GO) test -count=1 -timeout 4m ./cmd/... ./internal/sandbox ./internal/house
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration
-	$(GO) test -count=1 -timeout 5m ./integration/suites
+	$(GO) test -count=1 -timeout 8m ./integration/suites
 	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
 	sh integration/rings.sh $(GO) test -count=1 -timeout 5m -run '$(BYRING)' ./integration
 	$(GO) test -race -count=1 -timeout 3m -run 'Concurrency|Kernel|Posix' ./integration/suites

@@ -54,14 +54,14 @@ func TestModel(t *testing.T) {
 			m := newModel(t, uids, slices.Concat(c.words, words(posix))...)
 			m.keepModes = true
 			m.ops = weigh(allOps())
-			m.run(t, spend(14*time.Second, 3*time.Minute))
+			m.run(t, spend(11*time.Second, 3*time.Minute))
 		})
 	}
 	t.Run("tmpdir below a directory", func(t *testing.T) {
 		m := newModel(t, []int{alice}, "profile=tmpdir", "uid=1000", "gid=1000", "mode=700")
 		m.tmpfs.umask = 0o077
 		m.ops = weigh(without(allOps(), "symlink"))
-		m.run(t, spend(12*time.Second, 3*time.Minute))
+		m.run(t, spend(11*time.Second, 3*time.Minute))
 	})
 }
 
