@@ -29,8 +29,8 @@ var scales = map[string]struct {
 }{
 	"smoke": {bench.Scale{Cell: 2 * time.Millisecond, File: 1 << 20, Entries: 200, Files: 30, Growth: 1000, Big: 1 << 20}, 1},
 	"quick": {bench.Scale{Cell: 100 * time.Millisecond, File: 32 << 20, Entries: 10_000, Files: 1719, Growth: 10_000, Big: 1 << 30}, 3},
-	"full":  {bench.Scale{Cell: 150 * time.Millisecond, File: 128 << 20, Entries: 100_000, Files: 1719, Growth: 1_000_000, Big: 1 << 30}, 5},
-	"huge":  {bench.Scale{Cell: 150 * time.Millisecond, File: 128 << 20, Entries: 100_000, Files: 1719, Growth: 10_000_000, Big: 10 << 30}, 5},
+	"full":  {bench.Scale{Cell: 100 * time.Millisecond, File: 128 << 20, Entries: 100_000, Files: 1719, Growth: 1_000_000, Big: 1 << 30}, 5},
+	"huge":  {bench.Scale{Cell: 100 * time.Millisecond, File: 128 << 20, Entries: 100_000, Files: 1719, Growth: 10_000_000, Big: 10 << 30}, 5},
 }
 
 // options are the flags of this program.

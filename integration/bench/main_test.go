@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 
 // installable are the modes that any machine with root and Debian's packages
 // has; the others depend on the kernel, or on a path that is given.
-var installable = []string{"tmpfs", "safetmp", "safetmp-shared", "gocryptfs", "encfs", "securefs", "go-fuse-memfs"}
+var installable = []string{"tmpfs", "safetmp", "safetmp-encrypted", "safetmp-checked", "safetmp-shared", "gocryptfs", "encfs", "securefs", "go-fuse-memfs"}
 
 // TestSmoke mounts every mode and measures every row once, so shortly that the
 // figures mean nothing, and holds the program to leaving nothing behind.

@@ -35,11 +35,10 @@ func (r *Runner) startAndStop() []Series {
 	return all
 }
 
-// repeat fills a series with one value for each round after one that does not
-// count.
+// repeat fills a series with three values for each round but the first, which
+// has one, after one that does not count.
 func (r *Runner) repeat(s Series, once func() (float64, error)) Series {
-	const more = 3 // rounds are short
-	for i := range 1 + more*r.Rounds {
+	for i := range 3*r.Rounds - 1 {
 		value, err := once()
 		if err != nil {
 			s.Error = err.Error()

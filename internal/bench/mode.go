@@ -36,11 +36,12 @@ var errUnsupported = errors.New("not here")
 func Modes() []Mode {
 	return []Mode{
 		{Name: "tmpfs", start: startTmpfs},
-		{Name: "safetmp", start: safetmp()},
-		{Name: "safetmp-uring", start: withRings(safetmp("--transport", "uring"))},
-		{Name: "safetmp-passthrough", start: safetmp("--io", "passthrough")},
-		{Name: "safetmp-encrypted", start: safetmp("--encrypt", "on")},
-		{Name: "safetmp-shared", start: safetmp("--shared")},
+		{Name: "safetmp", start: safetmp("--transport", "dev", "--encrypt", "off")},
+		{Name: "safetmp-uring", start: withRings(safetmp("--transport", "uring", "--encrypt", "off"))},
+		{Name: "safetmp-passthrough", start: safetmp("--io", "passthrough", "--encrypt", "off")},
+		{Name: "safetmp-encrypted", start: safetmp("--transport", "dev", "--encrypt", "on")},
+		{Name: "safetmp-checked", start: safetmp("--transport", "dev", "--encrypt", "off", "--default-permissions")},
+		{Name: "safetmp-shared", start: safetmp("--transport", "dev", "--encrypt", "off", "--shared")},
 		{Name: "gocryptfs", Peer: true, start: peer("gocryptfs", []string{"-init", "-q", "-scryptn", "10", "-extpass", "echo bench", "SCRATCH"},
 			"-fg", "-q", "-extpass", "echo bench", "SCRATCH", "DIR")},
 		{Name: "encfs", Peer: true, start: peer("encfs", nil, "-f", "--standard", "--extpass=echo bench", "SCRATCH", "DIR")},

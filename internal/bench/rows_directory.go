@@ -16,6 +16,7 @@ func directoryRows(s Scale) []Row {
 	return []Row{{
 		Figures: []Figure{entries("create"), entries("list"), entries("list-stat"), entries("remove")},
 		Once:    true,
+		Only:    []string{"tmpfs", "safetmp", "safetmp-uring", "base", "head"},
 		whole:   largeDirectory,
 	}}
 }
