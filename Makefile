@@ -19,13 +19,19 @@ BENCH       ?= full
 BASE        ?=
 MEMFS_LL    ?=
 
-.PHONY: help build run test setup check fmt man fuzz soak bench install uninstall clean
+.PHONY: help build plugin run test setup check fmt man fuzz soak bench install uninstall clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
 build: ## build bin/safetmp and bin/safetmp-volume
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/safetmp ./cmd/safetmp-volume
+
+plugin: ## build bin/plugin: the root of a container image and a managed plugin of Docker
+	rm -rf bin/plugin
+	mkdir -p bin/plugin/rootfs/run/docker/plugins bin/plugin/rootfs/mnt/safetmp bin/plugin/rootfs/tmp
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugin/rootfs/ ./cmd/safetmp-volume
+	cp deploy/docker-plugin/config.json bin/plugin/config.json
 
 run: build ## show the main job on a real program; CMD='...' runs yours
 	@if [ -z "$$CMD" ]; then exec sh integration/demo.sh $(BIN); fi; \
@@ -90,7 +96,7 @@ man: ## write docs/man anew from the help texts
 
 # what install makes, below PREFIX
 COMPLETIONS := share/bash-completion/completions/safetmp share/zsh/site-functions/_safetmp share/fish/vendor_completions.d/safetmp.fish
-UNITS       := lib/systemd/system/safetmp@.service lib/systemd/user/safetmp.service
+UNITS       := $(addprefix lib/systemd/system/,safetmp@.service safetmp-docker.service safetmp-docker.socket) lib/systemd/user/safetmp.service
 PAGES       := $(foreach page,$(notdir $(wildcard docs/man/*)),share/man/man$(subst .,,$(suffix $(page)))/$(page))
 INTO         = $(DESTDIR)$(PREFIX)
 

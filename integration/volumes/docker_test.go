@@ -204,7 +204,7 @@ func residentOf(t testing.TB, pid int, field string) (kib int) {
 // What is made and removed again and again leaves nothing.
 func TestDockerLeavesNothing(t *testing.T) {
 	d := suite.docker
-	rounds := 5
+	rounds := 3
 	if os.Getenv("SOAK") != "" {
 		rounds = 200
 	}

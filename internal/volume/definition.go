@@ -31,7 +31,7 @@ func (d Definition) same(e Definition) bool {
 // notForVolumes are options of a mount that a volume does not have, with the reason.
 var notForVolumes = map[string]string{
 	"policy":  "refused: a volume reads no file of the host; set rules one by one",
-	"private": "refused: the engine enters as root, which a private mount refuses",
+	"private": "refused: the engine enters as root; share_with_root with uid keeps everybody else out",
 	"fsname":  "refused: the source of a volume's mount is its name",
 }
 
