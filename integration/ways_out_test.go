@@ -52,6 +52,21 @@ func init() {
 	}
 }
 
+// stop stops the daemon, and returns when each of its threads has stopped.
+func (m *live) stop(t testing.TB) {
+	t.Helper()
+	require.NoError(t, unix.Kill(m.pid, unix.SIGSTOP))
+	require.Eventually(t, func() bool {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", m.pid))
+		for _, task := range tasks {
+			if text, err := os.ReadFile(task); err == nil && !bytes.Contains(text, []byte(") T ")) {
+				return false
+			}
+		}
+		return len(tasks) > 0
+	}, stopBound, time.Millisecond)
+}
+
 // TestSuspended: a daemon that was stopped lets its users wait, and serves them
 // when it goes on; nothing is lost, and it ends as ever.
 func TestSuspended(t *testing.T) {
@@ -62,7 +77,7 @@ func TestSuspended(t *testing.T) {
 			require.NoError(t, as(uid, func() error { return os.WriteFile(path, []byte("still here"), 0o600) }))
 			reader := startPartner(t, uid, "reader", path)
 			require.Equal(t, "still here", reader.ask(t, "read"))
-			require.NoError(t, unix.Kill(m.pid, unix.SIGSTOP))
+			m.stop(t)
 			answer := make(chan string, 1)
 			go func() { answer <- reader.ask(t, "read") }()
 			select {
@@ -96,7 +111,7 @@ func TestForceWhileSuspended(t *testing.T) {
 			path := m.dir + "/held"
 			require.NoError(t, as(uid, func() error { return os.WriteFile(path, []byte("x"), 0o600) }))
 			startPartner(t, uid, "holder", path)
-			require.NoError(t, unix.Kill(m.pid, unix.SIGSTOP))
+			m.stop(t)
 			start := time.Now()
 			out, err := m.umount("--force")
 			took := time.Since(start)
@@ -115,7 +130,7 @@ func TestForceWhileSuspended(t *testing.T) {
 // mounts of the same user.
 func TestHungDaemonIsAlone(t *testing.T) {
 	hung, m := background(t, user(), "--size=16m"), background(t, user(), "--size=16m")
-	require.NoError(t, unix.Kill(hung.pid, unix.SIGSTOP))
+	hung.stop(t)
 	start := time.Now()
 	m.status(t)
 	out, err := m.umount()
