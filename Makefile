@@ -55,6 +55,7 @@ test: setup ## run everything
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration
 	$(GO) test -count=1 -timeout 8m ./integration/suites
+	$(GO) test -count=1 -p 1 -timeout 6m ./integration/bench ./integration/volumes
 	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
 	sh integration/rings.sh $(GO) test -count=1 -timeout 5m -run '$(BYRING)' ./integration
 	$(GO) test -race -count=1 -timeout 3m -run 'Concurrency|Kernel|Posix' ./integration/suites
