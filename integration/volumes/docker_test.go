@@ -29,6 +29,7 @@ printf '#!/bin/sh\necho ran\n' > prog; chmod 700 prog; say exec "$(./prog 2>&1)"
 dd if=/dev/zero of=big bs=64k count=2000 2>&1 | grep -q "No space left" && say full ENOSPC
 say size "$(($(stat -c %s big) / 1048576))"
 say kept "$(cat plain)"
+rm big
 grep " /v " /proc/mounts | cut -d' ' -f3,4
 `
 
