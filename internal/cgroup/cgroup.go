@@ -31,6 +31,7 @@ const (
 
 // Parent is the group below which groups are made. Immutable.
 type Parent struct {
+	root    string
 	dir     string
 	unified bool
 }
@@ -45,7 +46,7 @@ func Open(root, parent string) (*Parent, error) {
 	}
 	controllers, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
 	unified := err == nil
-	p := &Parent{dir: filepath.Join(root, "memory", parent), unified: unified}
+	p := &Parent{root: root, dir: filepath.Join(root, "memory", parent), unified: unified}
 	if unified {
 		p.dir = filepath.Join(root, parent)
 		if !hasWord(string(controllers), "memory") {
@@ -54,7 +55,7 @@ func Open(root, parent string) (*Parent, error) {
 	} else if _, err := os.Stat(filepath.Join(root, "memory", "cgroup.procs")); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
 	}
-	if err := p.make(root); err != nil {
+	if err := p.make(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
 	}
 	return p, nil
@@ -70,7 +71,7 @@ func hasWord(list, word string) bool {
 }
 
 // make makes the parent and, in the unified hierarchy, hands the memory controller down to its children.
-func (p *Parent) make(root string) error {
+func (p *Parent) make() error {
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (p *Parent) make(root string) error {
 	}
 	for dir := p.dir; ; dir = filepath.Dir(dir) {
 		defer enable(dir) // from the top down: deferred calls run last in, first out
-		if dir == root || dir == "/" {
+		if dir == p.root || dir == "/" {
 			return nil
 		}
 	}
@@ -92,10 +93,17 @@ func enable(dir string) { _ = write(dir, "cgroup.subtree_control", "+memory") }
 // group is the directory of a group.
 func (p *Parent) group(name string) string { return filepath.Join(p.dir, prefix+filepath.Base(name)) }
 
-// Make makes the group of that name with a limit in bytes, or sets the limit of the one that is there.
+// Make makes the group of that name with a limit in bytes, or sets the limit of the one that is there. A parent that
+// somebody has removed meanwhile, since it was empty, is made again.
 func (p *Parent) Make(name string, limit int64) error {
 	dir := p.group(name)
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = p.make(); err == nil {
+			err = os.Mkdir(dir, 0o755)
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	value := strconv.FormatInt(limit, 10)

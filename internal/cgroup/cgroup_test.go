@@ -45,6 +45,8 @@ func TestGroupHoldsAProcessAndIsRemoved(t *testing.T) {
 	assert.Error(t, sleeper.Wait(), "the process was killed")
 	assert.Empty(t, p.Names())
 	assert.NoError(t, p.Remove("a.b"), "a group that is gone")
+	p.Close()
+	require.NoError(t, p.Make("b", 64<<20), "the parent was removed, since it was empty")
 }
 
 func TestLimitHolds(t *testing.T) {
