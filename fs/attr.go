@@ -99,7 +99,7 @@ func (f *FS) decideMode(c caller, ino *inode, in *fuse.SetAttrIn) (uint32, error
 	d := f.policy.Chmod(policy.ChmodRequest{
 		Kind: kind, RawMode: in.Mode & 07777, MountRoot: ino == f.root, RootMode: f.opts.RootMode,
 	})
-	return d.Mode, f.judge(c, "chmod", d)
+	return d.Mode, f.judge(c, "chmod", "", d)
 }
 
 // decideOwner asks the policy about a chown.
@@ -114,7 +114,7 @@ func (f *FS) decideOwner(c caller, ino *inode, in *fuse.SetAttrIn) error {
 		SetUID: in.Valid&fuse.FATTR_UID != 0, SetGID: in.Valid&fuse.FATTR_GID != 0,
 	}
 	ino.mu.Unlock()
-	return f.judge(c, "chown", f.policy.Chown(req))
+	return f.judge(c, "chown", "", f.policy.Chown(req))
 }
 
 // applyOwner carries out a chown that was allowed; what the inode costs moves

@@ -114,16 +114,16 @@ func (f *FS) admit(c caller, dir *inode, b birth) (uint32, error) {
 		return b.rawMode, f.admitSymlink(c, dir, b)
 	}
 	d := f.policy.Create(policy.CreateRequest{Op: b.op, Kind: kind, RawName: b.rawName, RawMode: b.rawMode & 07777})
-	return b.rawMode&syscall.S_IFMT | d.Mode, f.judge(c, b.op, d)
+	return b.rawMode&syscall.S_IFMT | d.Mode, f.judge(c, b.op, b.rawName, d)
 }
 
 // admitSymlink asks the policy about a symlink's name and target.
 func (f *FS) admitSymlink(c caller, dir *inode, b birth) error {
-	if err := f.judge(c, b.op, f.policy.Name(b.op, b.rawName)); err != nil {
+	if err := f.judge(c, b.op, b.rawName, f.policy.Name(b.op, b.rawName)); err != nil {
 		return err
 	}
 	req := policy.SymlinkRequest{RawTarget: b.rawLink, Below: f.namesBelowRoot(dir)}
-	return f.judge(c, b.op, f.policy.Symlink(req))
+	return f.judge(c, b.op, b.rawName, f.policy.Symlink(req))
 }
 
 // newEntry names an entry that c will add to dir; it is not added yet.

@@ -29,10 +29,10 @@ func (f *FS) linkTo(c caller, in *fuse.LinkIn, rawName string, out *fuse.EntryOu
 	if ino.isDir() {
 		return syscall.EPERM
 	}
-	if err := f.judge(c, "link", f.policy.Name("link", rawName)); err != nil {
+	if err := f.judge(c, "link", rawName, f.policy.Name("link", rawName)); err != nil {
 		return err
 	}
-	if err := f.judge(c, "link", f.policy.Link(f.linkRequest(c, ino, dir))); err != nil {
+	if err := f.judge(c, "link", rawName, f.policy.Link(f.linkRequest(c, ino, dir))); err != nil {
 		return err
 	}
 	e, err := f.newEntry(c, dir, rawName)

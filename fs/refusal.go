@@ -10,11 +10,12 @@ import (
 )
 
 // Refusal is one request that the policy refused or, where it only warns,
-// would have refused. It carries no name and no content.
+// would have refused. It carries no content.
 type Refusal struct {
 	Time     time.Time
 	Rule     policy.Rule
 	Op       string
+	RawName  string // as the workload wrote it; empty where the request names none
 	Errno    syscall.Errno
 	Reason   string
 	UID, PID uint32
@@ -50,7 +51,7 @@ func (c *counters) snapshot() map[policy.Rule]uint64 {
 // judge counts and reports a decision, and returns what the request must fail
 // with, nil if it may go on. The ordinary errors of any filesystem are neither
 // counted nor reported.
-func (f *FS) judge(c caller, op string, d policy.Decision) error {
+func (f *FS) judge(c caller, op, rawName string, d policy.Decision) error {
 	switch {
 	case d.Rule == policy.RuleFilesystem:
 		return d.Err()
@@ -64,16 +65,16 @@ func (f *FS) judge(c caller, op string, d policy.Decision) error {
 	default:
 		return nil
 	}
-	f.report(c, op, d)
+	f.report(c, op, rawName, d)
 	return d.Err()
 }
 
-func (f *FS) report(c caller, op string, d policy.Decision) {
+func (f *FS) report(c caller, op, rawName string, d policy.Decision) {
 	if f.opts.Report == nil {
 		return
 	}
 	f.opts.Report(Refusal{
-		Time: f.opts.Now(), Rule: d.Rule, Op: op, Errno: d.Errno, Reason: d.Reason,
+		Time: f.opts.Now(), Rule: d.Rule, Op: op, RawName: rawName, Errno: d.Errno, Reason: d.Reason,
 		UID: c.uid, PID: c.pid, Command: f.opts.Command(c.pid), Warned: d.Warned,
 	})
 }

@@ -31,10 +31,10 @@ type move struct {
 }
 
 func (f *FS) rename(c caller, in *fuse.RenameIn, rawOld, rawNew string) error {
-	if err := f.judge(c, "rename", f.policy.RenameFlags(in.Flags)); err != nil {
+	if err := f.judge(c, "rename", rawNew, f.policy.RenameFlags(in.Flags)); err != nil {
 		return err
 	}
-	if err := f.judge(c, "rename", f.policy.Name("rename", rawNew)); err != nil {
+	if err := f.judge(c, "rename", rawNew, f.policy.Name("rename", rawNew)); err != nil {
 		return err
 	}
 	from, err := f.directory(in.NodeId)

@@ -29,7 +29,7 @@ func (f *FS) readlink(c caller, nodeid uint64) (string, error) {
 	target := ino.rareLocked().link
 	ino.mu.Unlock()
 	req := policy.SymlinkRequest{RawTarget: target, Below: f.namesBelowRoot(ino.parent())}
-	if err := f.judge(c, "readlink", f.policy.Readlink(req)); err != nil {
+	if err := f.judge(c, "readlink", "", f.policy.Readlink(req)); err != nil {
 		return "", err
 	}
 	f.accessed(ino, 0)

@@ -90,7 +90,7 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 	if err != nil {
 		return err
 	}
-	if err := f.judge(c, "setxattr", f.policy.SetXattr(rawName, len(data))); err != nil {
+	if err := f.judge(c, "setxattr", rawName, f.policy.SetXattr(rawName, len(data))); err != nil {
 		return err
 	}
 	if len(data) > maxXattrValue {
@@ -132,7 +132,7 @@ func (f *FS) removeXattr(h *fuse.InHeader, rawName string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.judge(callerOf(h), "removexattr", f.policy.RemoveXattr(rawName)); err != nil {
+	if err := f.judge(callerOf(h), "removexattr", rawName, f.policy.RemoveXattr(rawName)); err != nil {
 		return err
 	}
 	ino.mu.Lock()

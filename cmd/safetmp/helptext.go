@@ -12,6 +12,7 @@ const rootExamples = `  safetmp run -- CMD                      # one command; T
   safetmp mount --size 1g DIR             # a mount of your own; export TMPDIR=DIR
   safetmp mount --shared --size 25% DIR   # as root, for everybody, like /tmp
   safetmp status; safetmp ls DIR          # what there is, and under which names
+  safetmp events DIR                      # refusals and the end of the mount, as they happen
   safetmp policy --profile strict         # the rules, and where each comes from
   safetmp umount DIR                      # says how much was overwritten
   safetmp doctor                          # what on this machine weakens a promise
@@ -90,6 +91,7 @@ answer is listed as dead.`
 
 const statusExamples = `  safetmp status
   safetmp status ~/tmp
+  safetmp status --metrics                                            # for Prometheus
   safetmp status --json | jq '.[] | {mountpoint, bytes, limit, refusals}'
 
 Exit codes:
@@ -106,6 +108,23 @@ const listExamples = `  safetmp ls ~/tmp
 Exit codes:
   0 listed                    2 wrong flag or argument               10 DIR does not exist
   19 no safetmp there         21 its daemon does not answer          1 anything else`
+
+const eventsHelp = `Prints what happens on the safetmp mounted on DIR, as it happens, until the mount ends or you interrupt it: requests that
+the policy refuses or warns of, what lifetimes remove, an unmount that was refused since the mount is in use, and its end.
+
+A name in a request is shown as a hash under a key that the daemon forgets with the mount: equal for equal names. A mount
+made with --event-names plain tells the names. Contents are never told.
+
+Up to 256 events wait for a reader; what does not fit is lost to it, and it is told how many were. A reader that has taken
+nothing for 15 seconds is dropped, and no more than 8 may follow a mount. The mount never waits for any.`
+
+const eventsExamples = `  safetmp events ~/tmp
+  safetmp events --json ~/tmp | jq -r 'select(.event == "refused") | .rule + " " + .command'
+
+Exit codes:
+  0 the mount has ended, or interrupted                              2 wrong flag or argument
+  10 DIR does not exist       19 no safetmp there                    21 its daemon does not answer
+  1 anything else`
 
 const policyHelp = `Prints the rules that a mount with the same flags would have, and where each comes from: the profile, a line of the
 policy file, or a flag. Settings that lost to a safer one or to a flag are listed below. With --rules it prints every

@@ -25,7 +25,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetHelpTemplate(helpTemplate)
 	root.SetHelpCommand(newHelpCommand(a))
 	root.AddCommand(
-		newRunCommand(a), newMountCommand(a), newUmountCommand(a), newStatusCommand(a), newListCommand(a),
+		newRunCommand(a), newMountCommand(a), newUmountCommand(a), newStatusCommand(a), newListCommand(a), newEventsCommand(a),
 		newPolicyCommand(a), newVersionCommand(a), newCompletionCommand(a),
 	)
 	root.AddCommand(newDoctorCommands(a)...)

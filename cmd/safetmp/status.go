@@ -16,33 +16,43 @@ import (
 
 // newStatusCommand builds `safetmp status`.
 func newStatusCommand(a *app) *cobra.Command {
-	var asJSON bool
+	var f statusForm
 	cmd := &cobra.Command{
-		Use:     "status [--json] [DIR]",
+		Use:     "status [--json|--metrics] [DIR]",
 		Short:   "show mounts, usage, refusals",
 		Long:    statusHelp,
 		Example: statusExamples,
 		Args:    atMost("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				return a.statusOf(args[0], asJSON)
+			switch {
+			case f.json && f.metrics:
+				return usageError("--metrics", "given together with --json", "one of the two")
+			case len(args) == 1:
+				return a.statusOf(args[0], f)
 			}
-			return a.statusOfAll(asJSON)
+			return a.statusOfAll(f)
 		},
 	}
 	cmd.ValidArgsFunction = completeMountpoint
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array, with DIR one object; sizes in bytes")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON: an array, with DIR one object; sizes in bytes")
+	cmd.Flags().BoolVar(&f.metrics, "metrics", false, "print metrics in the text format of Prometheus")
 	return cmd
 }
 
+// statusForm is how a status is printed: for people, or one of these.
+type statusForm struct{ json, metrics bool }
+
 // statusOf shows one mount.
-func (a *app) statusOf(dir string, asJSON bool) error {
+func (a *app) statusOf(dir string, f statusForm) error {
 	p, err := a.locateAnswering(dir)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	switch {
+	case f.json:
 		return writeJSON(a.stdout, p.Status)
+	case f.metrics:
+		return writeMetrics(a.stdout, []listedStatus{{Status: p.Status, Answering: true}})
 	}
 	return writeDetails(a.stdout, p.Status)
 }
@@ -54,7 +64,7 @@ type listedStatus struct {
 }
 
 // statusOfAll lists all mounts that concern the caller.
-func (a *app) statusOfAll(asJSON bool) error {
+func (a *app) statusOfAll(f statusForm) error {
 	found := launch.Peers(a.ctx)
 	list := []listedStatus{}
 	for _, p := range found {
@@ -65,10 +75,12 @@ func (a *app) statusOfAll(asJSON bool) error {
 		return err
 	}
 	list = append(list, silent...)
-	if asJSON {
+	switch {
+	case f.json:
 		return writeJSON(a.stdout, list)
-	}
-	if len(list) == 0 {
+	case f.metrics:
+		return writeMetrics(a.stdout, list)
+	case len(list) == 0:
 		_, err := fmt.Fprintln(a.stderr, "no safetmp mounts")
 		return err
 	}

@@ -37,6 +37,7 @@ type Builder struct {
 	shared, private, noSymfollow bool
 	shareWithRoot                string // the flag, if it was given
 	transport                    string
+	plainEventNames              bool
 	checkModes                   bool
 }
 

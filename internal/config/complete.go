@@ -51,8 +51,11 @@ func valuesOf(name string) []string {
 		}
 		return names
 	}
-	if name == "transport" {
+	switch name {
+	case "transport":
 		return transports
+	case "event_names":
+		return eventNames
 	}
 	var settings []string
 	for _, r := range policy.Rules() {

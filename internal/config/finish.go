@@ -25,7 +25,8 @@ func (b *Builder) Finish() (Options, error) {
 	o := Options{
 		Source: cmp.Or(b.fsname, DefaultSource), Shared: b.shared && !b.private, NoSymfollow: b.noSymfollow,
 		TTL: b.ttl, DeleteOnClose: b.deleteOnClose, OwnerExit: b.ownerExit, Transport: cmp.Or(b.transport, "auto"),
-		CheckModes: b.checkModes,
+		PlainEventNames: b.plainEventNames,
+		CheckModes:      b.checkModes,
 	}
 	for _, step := range []func(*Options) error{
 		b.finishPolicy, b.finishOwner, b.finishRoot, b.finishMode, b.finishLimits, b.finishShares, b.finishSecrecy,

@@ -57,6 +57,8 @@ type Options struct {
 	NoSymfollow bool `json:"no_symfollow"`
 	// Transport is how requests come from the kernel: "auto", "dev" or "uring".
 	Transport string `json:"transport"`
+	// PlainEventNames lets events name names; otherwise they carry a keyed hash.
+	PlainEventNames bool `json:"plain_event_names,omitempty"`
 	// CheckModes has permission bits checked even where the owner overrides them.
 	CheckModes bool `json:"check_modes"`
 }

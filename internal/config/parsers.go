@@ -134,6 +134,17 @@ func ruleParser(rule string) func(*Builder, string, string) error {
 	}
 }
 
+// eventNames are the ways to tell names in events.
+var eventNames = []string{"hash", "plain"}
+
+func parseEventNames(b *Builder, source, raw string) error {
+	if !slices.Contains(eventNames, raw) {
+		return badValue(source, raw, "a way to tell names", oneOf(eventNames))
+	}
+	b.plainEventNames = raw == "plain"
+	return nil
+}
+
 // transports are the ways that internal/fuseconn knows.
 var transports = []string{"auto", "dev", "uring"}
 

@@ -39,6 +39,7 @@ var options = []option{
 	{"key_memory", "WHERE", "locked memory for keys, or secret, which root cannot read and which blocks hibernation (default locked)", choiceParser("key_memory", func(b *Builder) *string { return &b.keyMemory })},
 	{"allow_swap", "", "mount even where contents can neither be locked nor encrypted and may reach swap", func(b *Builder, _, _ string) error { b.allowSwap = true; return nil }},
 	{"cache", "HOW", "direct: contents bypass the page cache; cached; auto (default): direct where they are encrypted", choiceParser("cache", func(b *Builder) *string { return &b.cache })},
+	{"event_names", "hash|plain", "how safetmp events tells names: a keyed hash (default) or as they are", parseEventNames},
 	{"fsname", "NAME", "the source that mount tables show (default safetmp)", parseSource},
 	{"transport", "WAY", "how requests reach safetmp: auto (default), dev (read and write), uring (io_uring, or no mount)", parseTransport},
 	{"nosymfollow", "", "never follow symbolic links, even those that the policy lets be made", func(b *Builder, _, _ string) error { b.noSymfollow = true; return nil }},

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -126,6 +127,55 @@ func (c *Client) Unmount(ctx context.Context, force bool) (Report, error) {
 		return Report{}, fmt.Errorf("unmount by %s: empty reply", c.Path())
 	}
 	return *answer.Report, nil
+}
+
+// Follow calls each with the events of the mount as they happen, EventFollowing first, and returns nil after EventEnded.
+//
+// Errors: what each returned; that of ctx; io.ErrUnexpectedEOF if the daemon is gone or has dropped a client that was too
+// slow; unix.EBUSY if too many follow already.
+func (c *Client) Follow(ctx context.Context, each func(Event) error) error {
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if err := json.NewEncoder(conn).Encode(request{Op: opEvents}); err != nil {
+		return err
+	}
+	for lines := bufio.NewReaderSize(conn, MaxEvent); ; {
+		e, err := readEvent(lines)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return err
+		}
+		if err := each(e); err != nil || e.Kind == EventEnded {
+			return err
+		}
+	}
+}
+
+// readEvent reads one line of at most MaxEvent bytes.
+func readEvent(lines *bufio.Reader) (Event, error) {
+	line, err := lines.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return Event{}, fmt.Errorf("event longer than %d bytes", MaxEvent)
+	case err != nil:
+		return Event{}, io.ErrUnexpectedEOF
+	}
+	var answer reply
+	switch err := json.Unmarshal(line, &answer); {
+	case err != nil:
+		return Event{}, err
+	case answer.Error != nil:
+		return Event{}, answer.Error
+	case answer.Event == nil:
+		return Event{}, errors.New("a line without an event")
+	}
+	return *answer.Event, nil
 }
 
 // ask sends one request and reads the reply to its end, which comes when the daemon closes the connection. A timeout of

@@ -23,6 +23,11 @@ func (s *Server) converse(conn *net.UnixConn, h Handler) {
 	if !s.begin(conn) {
 		return
 	}
+	if err == nil && req.Op == opEvents {
+		s.end() // it may last as long as the mount
+		s.follow(conn)
+		return
+	}
 	defer s.end()
 	if err != nil {
 		send(conn, errorReply(err))

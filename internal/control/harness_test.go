@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bufio"
 	"net"
 	"os"
 	"os/exec"
@@ -168,3 +169,20 @@ func raw(t *testing.T, path string) net.Conn {
 }
 
 func longLine(n int) string { return strings.Repeat("x", n) }
+
+// lineReader reads events without the client's manners.
+type lineReader struct {
+	t     *testing.T
+	conn  net.Conn
+	lines *bufio.Reader
+}
+
+func (r *lineReader) next() Event {
+	r.t.Helper()
+	if r.lines == nil {
+		r.lines = bufio.NewReaderSize(r.conn, MaxEvent)
+	}
+	e, err := readEvent(r.lines)
+	require.NoError(r.t, err)
+	return e
+}

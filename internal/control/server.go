@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,7 @@ type Server struct {
 	listener *net.UnixListener
 	admitted []uint32 // uids that are answered; immutable
 	timeout  time.Duration
+	patience time.Duration // with a follower that reads nothing
 
 	// mu guards the connections.
 	mu      sync.Mutex
@@ -33,6 +35,12 @@ type Server struct {
 	waiting []*net.UnixConn // guarded by mu: no request yet, oldest first
 	serving int             // guarded by mu: requests being answered
 	replies sync.WaitGroup  // one per connection
+
+	// followMu guards the followers. Like mu it is held for bookkeeping only.
+	followMu  sync.Mutex
+	followers map[*follower]bool // guarded by followMu
+	silent    bool               // guarded by followMu: no more events will come
+	following atomic.Int32       // how many followers there are
 
 	// filesMu lets one reply to opFiles be made and sent at a time: they are the large ones.
 	filesMu sync.Mutex
@@ -45,7 +53,7 @@ func Listen(folder string, owner uint32, label string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{folder: dir, name: labelled(label) + newID() + suffix, timeout: RequestTimeout}
+	s := &Server{folder: dir, name: labelled(label) + newID() + suffix, timeout: RequestTimeout, patience: ReplyTimeout}
 	s.admitted = []uint32{0, uint32(os.Geteuid()), owner}
 	if s.listener, err = s.bind(owner); err != nil {
 		_ = dir.Close()
@@ -186,6 +194,7 @@ func (s *Server) shut() {
 		return
 	}
 	s.closed = true
+	s.endFollowers()
 	_ = unix.Unlinkat(int(s.folder.Fd()), s.name, 0)
 	_ = s.listener.Close()
 	for _, conn := range s.waiting {

@@ -18,6 +18,12 @@ const (
 	MaxWaiting = 16
 	// MaxServing bounds the requests answered at once.
 	MaxServing = 16
+	// MaxFollowers bounds the connections that are sent events.
+	MaxFollowers = 8
+	// EventBuffer bounds the events that wait for one follower; beyond it events are lost to that follower, and counted.
+	EventBuffer = 256
+	// MaxEvent bounds what a client reads of one event, in bytes.
+	MaxEvent = 64 << 10
 	// RequestTimeout bounds how long a client may take to send its request.
 	RequestTimeout = 5 * time.Second
 	// ReplyTimeout bounds how long a client may take to read its reply.
@@ -33,6 +39,7 @@ const (
 	opStatus  = "status"
 	opFiles   = "files"
 	opUnmount = "unmount"
+	opEvents  = "events"
 )
 
 // request is one line from a client.
@@ -48,6 +55,7 @@ type reply struct {
 	Files  []File  `json:"files,omitempty"`
 	More   int     `json:"more,omitempty"` // entries left out of Files
 	Report *Report `json:"report,omitempty"`
+	Event  *Event  `json:"event,omitempty"` // one of many, to opEvents alone
 }
 
 // Error is a failure that the other side reported.

@@ -49,6 +49,8 @@ type Daemon struct {
 	secrecy  secrecy  // set by assemble
 	warnings []string // set by assemble
 
+	eventKey [32]byte // immutable; under which names in events are hashed
+
 	hardened atomic.Bool // it may not unmount by itself
 
 	ended  chan struct{} // closed once report is set
@@ -65,7 +67,7 @@ func Start(opts config.Options, m *mount.Mounted) (*Daemon, error) { return Star
 func StartGuarded(opts config.Options, m *mount.Mounted, g *watch.Guard) (*Daemon, error) {
 	hide()
 	debug.SetGCPercent(gcPercent)
-	d := &Daemon{opts: opts, mounted: m, guard: g, started: time.Now(), ended: make(chan struct{})}
+	d := &Daemon{opts: opts, mounted: m, guard: g, started: time.Now(), eventKey: newEventKey(), ended: make(chan struct{})}
 	if err := d.assemble(); err != nil {
 		_ = mount.Detach(m.Entry)
 		d.finish(true)
@@ -125,7 +127,7 @@ func (d *Daemon) newFS() (*fs.FS, error) {
 		OwnerUID: d.opts.UID,
 		OwnerGID: d.opts.GID,
 		RootMode: d.opts.Mode,
-		Report:   newRefusalLog(slog.Default(), time.Now).add,
+		Report:   d.refusalTeller(),
 		Corrupt:  newRefusalLog(slog.Default(), time.Now).addCorruption,
 		Command:  commandOf,
 

@@ -22,6 +22,7 @@ const (
 type reaper struct {
 	pause    time.Duration     // immutable
 	sessions *sessions.Tracker // immutable
+	tell     func(fs.Lifetime, fs.Removal)
 
 	stop, stopped chan struct{}
 	started       bool
@@ -38,7 +39,7 @@ func (d *Daemon) lifetimes() fs.Lifetimes {
 		return l
 	}
 	r := &reaper{
-		pause: pauseFor(d.opts.TTL, d.opts.OwnerExit), sessions: sessions.New(),
+		pause: pauseFor(d.opts.TTL, d.opts.OwnerExit), sessions: sessions.New(), tell: d.tellRemoved,
 		stop: make(chan struct{}), stopped: make(chan struct{}), removed: map[fs.Lifetime]fs.Removal{},
 	}
 	d.reaper = r
@@ -113,6 +114,7 @@ func (r *reaper) log() {
 	defer r.mu.Unlock()
 	for rule, sum := range r.removed {
 		slog.Info("removed", "lifetime", rule, "entries", sum.Entries, "bytes", sum.Bytes)
+		r.tell(rule, sum)
 	}
 	clear(r.removed)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"safetmp/internal/control"
 	"safetmp/internal/mount"
 )
@@ -26,6 +28,9 @@ func (d *Daemon) Shutdown(force bool) (control.Report, error) {
 	}
 	if err := d.unmount(force); err != nil && !force {
 		d.resume()
+		if errors.Is(err, unix.EBUSY) {
+			d.control.Publish(control.Event{Time: time.Now(), Kind: control.EventBusy})
+		}
 		return control.Report{}, err
 	}
 	d.finish(force)
@@ -102,5 +107,6 @@ func (d *Daemon) finish(forced bool) {
 	report.Duration = time.Since(begun)
 	d.guard.End()
 	d.report = report
+	d.control.Publish(control.Event{Time: time.Now(), Kind: control.EventEnded, Report: &report})
 	close(d.ended)
 }
