@@ -36,6 +36,7 @@ type Guard struct {
 	ended   chan struct{} // closed when the watcher has ended and was waited for
 
 	ending atomic.Bool // the watcher was told to end
+	lost   atomic.Bool // it did not answer
 
 	// mu makes a request and its answer one.
 	mu   sync.Mutex
@@ -147,10 +148,15 @@ func (g *Guard) read(process *os.Process) {
 	}
 }
 
-// ask sends a request and returns the answer; false if there is none.
-func (g *Guard) ask(kind byte, text string) (packet, bool) {
+// ask sends a request and returns the answer; false if there is none, and the watcher counts as lost from then on.
+func (g *Guard) ask(kind byte, text string) (p packet, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	defer func() {
+		if !ok {
+			g.lost.Store(true)
+		}
+	}()
 	if g.mute {
 		return packet{}, false
 	}
@@ -184,18 +190,8 @@ func (g *Guard) end(kind byte, e mount.Entry, directly func(mount.Entry) error) 
 	return errorOf(e.Mountpoint, p.kind, p.text)
 }
 
-// Lost reports whether the watcher has ended before its time.
-func (g *Guard) Lost() bool {
-	if g == nil {
-		return false
-	}
-	select {
-	case <-g.ended:
-		return !g.ending.Load()
-	default:
-		return false
-	}
-}
+// Lost reports whether the watcher left a request unanswered, that of End included: somebody else had to unmount.
+func (g *Guard) Lost() bool { return g != nil && g.lost.Load() }
 
 // Announce tells the watcher of the daemon's control socket, which it removes if the daemon dies.
 func (g *Guard) Announce(socket string) {

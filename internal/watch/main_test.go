@@ -62,6 +62,9 @@ func playDaemon(dir string) error {
 			g.Announce(rest)
 		case "end":
 			g.End()
+			if g.Lost() {
+				err = ErrLost
+			}
 		}
 		fmt.Println(word, nameOf(err))
 		err = nil

@@ -250,8 +250,28 @@ func TestLostWatcher(t *testing.T) {
 		unmountOutside(t, uid, dir, 0)
 		assert.EqualValues(t, 0o500, modeOf(t, dir), "nobody is there to give it back")
 		begun := time.Now()
-		assert.Equal(t, "ok", d.tell(t, "end"))
+		assert.Equal(t, "lost", d.tell(t, "end"))
 		assert.Less(t, time.Since(begun), promised)
+	})
+}
+
+// Who unmounted in the watcher's place comes for the report after the daemon has ended the guard.
+func TestLostWatcherIsNoticedAtTheEnd(t *testing.T) {
+	each(t, func(t *testing.T, uid int) {
+		dir := place(t, uid, 0o700)
+		d := startDaemon(t, uid, dir)
+		require.NoError(t, unix.Kill(d.watcher, unix.SIGKILL))
+		unmountOutside(t, uid, dir, 0)
+		assert.Equal(t, "lost", d.tell(t, "end"))
+	})
+}
+
+func TestWatcherIsNotLostWhenItEndsInTime(t *testing.T) {
+	each(t, func(t *testing.T, uid int) {
+		dir := place(t, uid, 0o700)
+		d := startDaemon(t, uid, dir)
+		require.Equal(t, "ok", d.tell(t, "unmount"))
+		assert.Equal(t, "ok", d.tell(t, "end"))
 	})
 }
 
