@@ -185,7 +185,7 @@ func TestRingsByUser(t *testing.T) {
 	require.NoError(t, err, out)
 	m.gone(t)
 	cmd := command(user(), suite.bin, "run", "--transport=uring", "--size=16m", "--", "sh", "-euc", `echo x >$TMPDIR/f; cat $TMPDIR/f`)
-	cmd.Env = daemonEnv(nil)
+	cmd.Env, cmd.Dir = daemonEnv(nil), "/"
 	text, err := boundedOutput(cmd, answerBound)
 	require.NoError(t, err, "%s", text)
 	assert.Equal(t, "x\n", string(text))
