@@ -43,15 +43,18 @@ setup: ## install what the tests need (root), or say what is missing
 # What is run again over io_uring, which has buffers, threads and an end of its own.
 BYRING := TestSemantics|TestWipeOn(Delete|Exit)|TestWipeAfterForce|TestWipeAtEndOfRun|TestHardening|TestKilledWhile|TestSignals|TestLazy
 
+# What runs under -race in every test; the rest of cmd and internal runs without.
+RACED  := bench config control daemon fuseconn mount sessions uring
+UNRACED = $(filter-out $(RACED:%=safetmp/internal/%),$(shell $(GO) list ./cmd/... ./internal/...))
+
 # -race: the packages, and real mounts where several use one. The programs, the
 # memory limits and the processes of run go without it, since it multiplies both.
+# -p 3: most of these wait for processes rather than compute.
 # a deadline: a hang prints its stacks instead of holding up CI; -count=1: mounts
 # are no pure function of the code.
 test: setup ## run everything
-	$(GO) test -race -count=1 -timeout 5m ./fs/... ./memstore/... ./policy/... \
-	  ./internal/bench ./internal/config ./internal/control ./internal/daemon ./internal/sessions ./internal/fuseconn ./internal/uring ./internal/mount
-	$(GO) test -count=1 -timeout 4m ./internal/cgroup ./internal/launch/... ./internal/lean ./internal/volume ./internal/volumecsi
-	$(GO) test -count=1 -timeout 4m ./cmd/... ./internal/sandbox ./internal/house
+	$(GO) test -race -p 3 -count=1 -timeout 5m ./fs/... ./memstore/... ./policy/... $(RACED:%=./internal/%)
+	$(GO) test -p 3 -count=1 -timeout 6m $(UNRACED)
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration
 	$(GO) test -count=1 -timeout 8m ./integration/suites
