@@ -21,8 +21,8 @@ type Options struct {
 	Store  *memstore.Store
 	Namer  *policy.Namer
 
-	// Shared says that several uids use the mount (allow_other). It only
-	// affects policy: who may chown.
+	// Shared says that several uids use the mount (allow_other): who may
+	// chown, and what the kernel may cache of names.
 	Shared bool
 
 	// RootToo says that of all uids only the owner and root may use the
@@ -84,9 +84,11 @@ type FS struct {
 	// across directories, for reading by walks from a directory to the root.
 	renameMu rankedRWMutex
 
-	// expireAll is nil where names of naming roots are not cached; it is set
-	// before the first request.
+	// expireAll is nil where the kernel cannot be told to ask again for every
+	// name; it is set before the first request.
 	expireAll func()
+
+	scoped bool // immutable; see scoped
 
 	// answerOpens and openFlags, the FOPEN_ flags of every opened file, are
 	// set before the first request.
@@ -130,6 +132,7 @@ func New(o Options) (*FS, error) {
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		opts:          o,
 		policy:        o.Policy,
+		scoped:        scoped(o.Shared, o.Policy),
 		store:         o.Store,
 		started:       o.Now(),
 		pause:         sleep,

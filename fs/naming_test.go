@@ -8,6 +8,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"safetmp/policy"
 )
@@ -193,9 +194,47 @@ func TestNamingRootEntriesAreNeverCached(t *testing.T) {
 	assert.Equal(t, fuse.ENOENT, k.f.Lookup(nil, &h, "missing", &out))
 
 	h.NodeId = d
+	assert.Equal(t, fuse.ENOENT, k.f.Lookup(nil, &h, "missing", &out), "a rename could take what is cached into the root")
+	k.f.AllowNameCache(func() {})
 	assert.Equal(t, fuse.OK, k.f.Lookup(nil, &h, "missing", &out), "cached as missing")
 	assert.Zero(t, out.NodeId)
 	assert.Equal(t, forever, out.EntryTimeout())
+
+	h.NodeId = root
+	k.hold(&out, k.f.Lookup(nil, &h, "d", &out))
+	assert.Zero(t, out.EntryTimeout())
+}
+
+// The dentry of what is renamed keeps the timeout that it got in its directory.
+func TestRenameIntoANamingRootIsForgotten(t *testing.T) {
+	bumps := 0
+	k := newKernel(t, "tmpdir")
+	k.f.AllowNameCache(func() { bumps++ })
+	d := k.must(k.mkdir(alice, root, "d"))
+	for _, name := range []string{"x", "y", "z"} {
+		k.must(k.create(alice, d, name))
+	}
+	k.must(k.create(alice, root, "there"))
+	steps := []struct {
+		from     uint64
+		old      string
+		to       uint64
+		new      string
+		flags    uint32
+		expected int
+	}{
+		{d, "x", d, "xx", 0, 0},
+		{root, "there", root, "here", 0, 0},
+		{d, "xx", root, "in", 0, 1},
+		{root, "in", d, "out", 0, 0},
+		{d, "y", root, "here", unix.RENAME_EXCHANGE, 1},
+		{root, "here", d, "z", unix.RENAME_EXCHANGE, 1},
+	}
+	for _, s := range steps {
+		bumps = 0
+		require.Zero(t, k.rename(alice, s.from, s.old, s.to, s.new, s.flags))
+		assert.Equal(t, s.expected, bumps, "%s to %s", s.old, s.new)
+	}
 }
 
 func TestNoNodeidsInAListingOfANamingRoot(t *testing.T) {
@@ -242,9 +281,7 @@ func TestLookupOfTooLongAName(t *testing.T) {
 func TestNameCacheOfAPrivateMount(t *testing.T) {
 	k := newKernel(t, "tmpdir")
 	bumps := 0
-	k.f.AllowNameCache(func() { bumps++ })
-	assert.Nil(t, k.f.expireAll, "never on a shared mount")
-	k.f.opts.Shared = false
+	k.f.scoped = false
 	k.f.AllowNameCache(func() { bumps++ })
 
 	var out fuse.EntryOut

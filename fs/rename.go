@@ -48,7 +48,11 @@ func (f *FS) rename(c caller, in *fuse.RenameIn, rawOld, rawNew string) error {
 	m := &move{c: c, scope: f.scopeOf(c), from: from, to: to, rawOld: rawOld, rawNew: rawNew,
 		exchange: in.Flags&unix.RENAME_EXCHANGE != 0, now: f.now()}
 	noReplace := in.Flags&unix.RENAME_NOREPLACE != 0
-	return f.withReclaim(func() error { return f.carryOut(m, noReplace) })
+	if err := f.withReclaim(func() error { return f.carryOut(m, noReplace) }); err != nil {
+		return err
+	}
+	f.hideFromOthers(m)
+	return nil
 }
 
 // carryOut moves the entry, or leaves everything as it was.

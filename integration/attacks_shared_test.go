@@ -120,6 +120,48 @@ func TestAttackByAssignedName(t *testing.T) {
 	noticesNothing(t, path, 1)
 }
 
+// TestAttackByNameBroughtIn: what the victim moves out of a directory, where the
+// kernel caches names for everybody, into the root is as unknown to others as
+// what was made there.
+func TestAttackByNameBroughtIn(t *testing.T) {
+	needRoot(t)
+	moves := map[string]func(from, to string) error{
+		"rename": unix.Rename,
+		"exchange": func(from, to string) error {
+			if err := os.WriteFile(to, nil, 0o600); err != nil {
+				return err
+			}
+			return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
+		},
+		"exchange back": func(from, to string) error {
+			if err := os.WriteFile(to, nil, 0o600); err != nil {
+				return err
+			}
+			return unix.Renameat2(unix.AT_FDCWD, to, unix.AT_FDCWD, from, unix.RENAME_EXCHANGE)
+		},
+	}
+	attack(t, []mountOption{options("shared")}, func(t *testing.T, a *arena, count *attempts) {
+		dir := filepath.Join(a.dir, "d")
+		require.NoError(t, as(victim, func() error { return unix.Mkdir(dir, 0o700) }))
+		for name, move := range moves {
+			path := filepath.Join(a.dir, name)
+			victimWrites(t, filepath.Join(dir, name))
+			require.NoError(t, as(victim, func() error { return move(filepath.Join(dir, name), path) }), name)
+			inside(t, other, func(t *testing.T) {
+				for call, err := range guesses(t, path) {
+					count.try(err == nil)
+					if !a.oracle {
+						assert.Equal(t, "ENOENT", errname(err), "%s after %s", call, name)
+					}
+				}
+				if !a.oracle {
+					assert.NoError(t, os.WriteFile(path, []byte("own"), 0o600), "a file of one's own after %s", name)
+				}
+			})
+		}
+	})
+}
+
 // TestAttackListing: nobody but its owner lists an entry, nor watches the
 // folder for names.
 func TestAttackListing(t *testing.T) {
