@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/launch/launchtest"
 )
 
 // soak says that the long versions are to be run.
@@ -55,16 +57,7 @@ func init() {
 // stop stops the daemon, and returns when each of its threads has stopped.
 func (m *live) stop(t testing.TB) {
 	t.Helper()
-	require.NoError(t, unix.Kill(m.pid, unix.SIGSTOP))
-	require.Eventually(t, func() bool {
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", m.pid))
-		for _, task := range tasks {
-			if text, err := os.ReadFile(task); err == nil && !bytes.Contains(text, []byte(") T ")) {
-				return false
-			}
-		}
-		return len(tasks) > 0
-	}, stopBound, time.Millisecond)
+	launchtest.Stop(t, m.pid)
 }
 
 // TestSuspended: a daemon that was stopped lets its users wait, and serves them

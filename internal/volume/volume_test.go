@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/launch/launchtest"
 )
 
 func TestVolumeLivesUntilRemoved(t *testing.T) {
@@ -155,7 +157,7 @@ func TestSilentDaemonIsRemoved(t *testing.T) {
 	m := f.open()
 	path := f.make(m, "v", "a", nil)
 	pid := f.pid(m, "v")
-	require.NoError(t, unix.Kill(pid, unix.SIGSTOP))
+	launchtest.Stop(t, pid)
 	v, err := m.Get(t.Context(), "v")
 	require.NoError(t, err)
 	assert.Equal(t, Silent, v.Condition)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"safetmp/internal/launch/launchtest"
 	"safetmp/internal/volume"
 )
 
@@ -55,7 +56,7 @@ func TestHealth(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, volume.Serving, v.Condition)
 
-	require.NoError(t, unix.Kill(v.Status.PID, unix.SIGSTOP))
+	launchtest.Stop(t, v.Status.PID)
 	require.Len(t, health(), 1)
 	assert.Equal(t, csi.VolumeHealthErrorType_INACCESSIBLE, health()[0].GetStatus())
 	_, err = d.node().NodeGetVolumeStats(t.Context(), &csi.NodeGetVolumeStatsRequest{VolumeId: "v", VolumePath: target})
