@@ -50,6 +50,7 @@ UNRACED = $(filter-out $(RACED:%=safetmp/internal/%),$(shell $(GO) list ./cmd/..
 # -race: the packages, and real mounts where several use one. The programs, the
 # memory limits and the processes of run go without it, since it multiplies both.
 # -p 3: most of these wait for processes rather than compute.
+# -rapid.seed: a change is judged by what it changes; soak draws new sequences.
 # a deadline: a hang prints its stacks instead of holding up CI; -count=1: mounts
 # are no pure function of the code.
 test: setup ## run everything
@@ -57,7 +58,7 @@ test: setup ## run everything
 	$(GO) test -p 3 -count=1 -timeout 6m $(UNRACED)
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 3m ./fs/...
 	$(GO) test -count=1 -timeout 8m ./integration
-	$(GO) test -count=1 -timeout 8m ./integration/suites
+	$(GO) test -count=1 -timeout 8m ./integration/suites -rapid.seed=2026
 	$(GO) test -count=1 -p 1 -timeout 6m ./integration/bench ./integration/volumes
 	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
 	sh integration/rings.sh $(GO) test -count=1 -timeout 5m -run '$(BYRING)' ./integration

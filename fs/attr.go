@@ -131,11 +131,11 @@ func (f *FS) applyOwner(c caller, ino *inode, in *fuse.SetAttrIn) (moved bool, e
 		}
 		ino.uid, moved = in.Uid, true
 	}
+	if !ino.isDir() {
+		ino.killPrivLocked(c) // by the group that it had
+	}
 	if in.Valid&fuse.FATTR_GID != 0 {
 		ino.gid = in.Gid
-	}
-	if !ino.isDir() {
-		ino.killPrivLocked(c)
 	}
 	return moved, nil
 }
