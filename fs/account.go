@@ -117,7 +117,7 @@ func inodesOf(ino *inode, nlink uint32) uint32 {
 }
 
 // dispose gives an inode that nothing refers to any more back to the store and
-// overwrites its contents. It does nothing the second time.
+// overwrites its contents, attributes and target. It does nothing the second time.
 func (f *FS) dispose(ino *inode) {
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
@@ -129,7 +129,9 @@ func (f *FS) dispose(ino *inode) {
 		b.Free()
 	}
 	f.dropXattrsLocked(ino)
-	f.store.ReleaseMeta(ino.uid, bareBytes(ino.mode, ino.rareLocked().link))
+	link := ino.rareLocked().link
+	f.store.ReleaseMeta(ino.uid, bareBytes(ino.mode, link))
+	wipeName(link)
 	for range inodesOf(ino, ino.nlink) {
 		f.store.ReleaseInode(ino.uid)
 	}

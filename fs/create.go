@@ -88,15 +88,17 @@ func (f *FS) bear(c caller, nodeid uint64, b birth, out *fuse.EntryOut) (*inode,
 	if err != nil {
 		return nil, err
 	}
-	e, err := f.newEntry(c, dir, b.rawName)
+	e, err := f.newEntry(c, dir, b.rawName, nil)
 	if err != nil {
 		return nil, err
 	}
 	room := e.cost() + bareBytes(mode, b.rawLink)
 	if err := f.reserve(c.uid, room); err != nil {
+		e.wipeNames(nil)
 		return nil, err
 	}
 	if err := f.place(c, dir, e, func() *inode { return f.conceive(c, dir, mode, b.rawLink) }); err != nil {
+		e.wipeNames(nil)
 		f.unreserve(c.uid, room)
 		return nil, err
 	}
@@ -122,22 +124,28 @@ func (f *FS) admitSymlink(c caller, dir *inode, b birth) error {
 	if err := f.judge(c, b.op, b.rawName, f.policy.Name(b.op, b.rawName)); err != nil {
 		return err
 	}
-	req := policy.SymlinkRequest{RawTarget: b.rawLink, Below: f.namesBelowRoot(dir)}
+	req := policy.SymlinkRequest{RawTarget: b.rawLink, Depth: f.depth(dir)}
 	return f.judge(c, b.op, b.rawName, f.policy.Symlink(req))
 }
 
-// newEntry names an entry that c will add to dir; it is not added yet.
-func (f *FS) newEntry(c caller, dir *inode, rawName string) (*dentry, error) {
-	e := &dentry{name: rawName, dir: dir, payer: c.uid, life: f.newLife(c, dir)}
+// newEntry names an entry that c will add to dir; it is not added yet. It takes
+// over the assigned name of old, if that has one.
+func (f *FS) newEntry(c caller, dir *inode, rawName string, old *dentry) (*dentry, error) {
+	e := &dentry{dir: dir, payer: c.uid, life: f.newLife(c, dir)}
 	if !dir.dir.naming {
+		e.name = keepName(rawName)
 		return e, nil
 	}
-	assigned, err := f.opts.Namer.Assign(rawName)
-	if err != nil {
-		return nil, err
+	if old != nil && old.alias != nil {
+		e.name = old.name
+	} else {
+		assigned, err := f.opts.Namer.Assign(rawName)
+		if err != nil {
+			return nil, err
+		}
+		e.name = ownName(assigned)
 	}
-	e.name = assigned
-	e.alias = &alias{scope: f.scopeOf(c), requested: rawName, pid: c.pid, command: f.opts.Command(c.pid)}
+	e.alias = &alias{scope: f.scopeOf(c), requested: keepName(rawName), pid: c.pid, command: f.opts.Command(c.pid)}
 	return e, nil
 }
 
@@ -225,7 +233,7 @@ func (f *FS) conceive(c caller, dir *inode, mode uint32, link string) *inode {
 		ino.dir = newDirectory(f.policy.NamingRoot(false))
 		ino.nlink = 2
 	case syscall.S_IFLNK:
-		ino.makeRareLocked().link = link
+		ino.makeRareLocked().link = keepName(link)
 	case syscall.S_IFIFO, syscall.S_IFSOCK:
 		if session := f.sessionFor(c); session != 0 {
 			ino.makeRareLocked().owner = session

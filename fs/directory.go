@@ -17,7 +17,7 @@ const firstCookie = 3
 
 // dentry is one entry of a directory.
 type dentry struct {
-	name   string // the only name, or the assigned name in a naming root
+	name   string // the only name, or the assigned name in a naming root; of keepName or ownName
 	dir    *inode // the directory it is in
 	ino    *inode // changes only under directory.mu, by an exchange
 	cookie uint64 // place in the directory stream, never reused
@@ -34,7 +34,7 @@ type dentry struct {
 // alias is what only entries of a naming root have.
 type alias struct {
 	scope     scope  // in whom requested resolves
-	requested string // what the program asked for
+	requested string // what the program asked for; of keepName
 	pid       uint32 // the process that made the entry
 	command   string // the program of that process
 

@@ -16,7 +16,7 @@ func (f *FS) exchangeLocked(m *move) error {
 	}
 	back, err := f.renamedEntry(m, m.dst, m.from, m.rawOld)
 	if err != nil {
-		f.store.ReleaseMeta(there.payer, there.cost())
+		f.abandon(there, m.src)
 		return err
 	}
 	f.forgetNamesLocked(m.src, m.rawOld, there)

@@ -15,9 +15,12 @@ const expiryBacklog = 1 << 16
 // its attributes are asked for again.
 type Expired struct {
 	Parent uint64 // nodeid
-	Name   string
+	Name   string // a copy of its own; see Wipe
 	Pages  uint64 // nodeid
 }
+
+// Wipe overwrites the name, which nothing may read any more.
+func (e Expired) Wipe() { wipeName(e.Name) }
 
 // expiry queues names for the kernel to drop from its dentry cache. An entry of
 // a naming root has two names; when one of them is removed, the kernel would
@@ -40,10 +43,21 @@ func (x *expiry) init() {
 	x.done = make(chan struct{})
 }
 
-func (x *expiry) close() { close(x.done) }
+// close ends the queue and overwrites what nobody will fetch.
+func (x *expiry) close() {
+	close(x.done)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range x.queue {
+		e.Wipe()
+	}
+	x.queue = nil
+}
 
 // expire tells the kernel, soon, that a name is no longer what it was.
-func (f *FS) expire(dir *inode, name string) { f.expiry.add(Expired{Parent: dir.id, Name: name}) }
+func (f *FS) expire(dir *inode, name string) {
+	f.expiry.add(Expired{Parent: dir.id, Name: keepName(name)})
+}
 
 // expirePages tells the kernel, soon, to drop the pages it caches of a file, or
 // the listing of a directory, and the attributes.
@@ -73,6 +87,7 @@ func (f *FS) awaitExpiry(stop <-chan struct{}) bool {
 func (x *expiry) add(e Expired) {
 	x.mu.Lock()
 	if len(x.queue) == x.limit {
+		x.queue[0].Wipe()
 		x.queue = x.queue[1:]
 		x.dropped++
 	}
@@ -84,8 +99,8 @@ func (x *expiry) add(e Expired) {
 	}
 }
 
-// NextExpired waits for what the kernel is to drop and returns it, or nil once the
-// filesystem is closed or stop is.
+// NextExpired waits for what the kernel is to drop and returns it, for the caller
+// to wipe, or nil once the filesystem is closed or stop is.
 func (f *FS) NextExpired(stop <-chan struct{}) []Expired {
 	x := &f.expiry
 	for {

@@ -2,7 +2,8 @@ package fs
 
 import "time"
 
-// File is one entry of the mount root, for the owner's eyes.
+// File is one entry of the mount root, for the owner's eyes. Its names are copies
+// of its own; see Wipe.
 type File struct {
 	Requested string
 	Assigned  string // the same as Requested outside a naming root
@@ -18,6 +19,13 @@ type File struct {
 	// a time to live; Expires is when it goes otherwise, zero if never.
 	InUse   bool
 	Expires time.Time
+}
+
+// Wipe overwrites the names of a file that Files returned. Nothing may read them,
+// nor a copy of these strings, any more.
+func (f File) Wipe() {
+	wipeName(f.Requested)
+	wipeName(f.Assigned)
 }
 
 // Files lists the entries of the mount root with both their names.
@@ -51,7 +59,7 @@ func (f *FS) expiryOf(ino *inode) (inUseNow bool, at time.Time) {
 //
 // Preconditions: e's directory is locked, for reading at least.
 func fileOf(e *dentry) File {
-	file := File{Requested: requestedName(e), Assigned: e.name}
+	file := File{Requested: keepName(requestedName(e)), Assigned: keepName(e.name)}
 	e.ino.mu.Lock()
 	defer e.ino.mu.Unlock()
 	file.UID, file.Mode = e.ino.uid, e.ino.mode

@@ -168,7 +168,7 @@ func (f *FS) makeRoot() error {
 // String names the filesystem for logs.
 func (f *FS) String() string { return "safetmp" }
 
-// Close gives every inode back to the store: contents are overwritten, and the
+// Close gives every inode back to the store: contents and names are overwritten, and the
 // store's accounting returns to zero. No request may be under way or follow.
 func (f *FS) Close() {
 	f.closed.Do(func() {
@@ -198,6 +198,7 @@ func (f *FS) disposeOne(ino *inode) (below []*inode) {
 	}
 	for _, e := range ino.dir.snapshot() {
 		f.store.ReleaseMeta(e.payer, e.cost())
+		e.wipeNames(nil)
 		if e.ino.isDir() {
 			below = append(below, e.ino)
 		} else {

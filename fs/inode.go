@@ -52,7 +52,7 @@ type inode struct {
 
 // rare is what few inodes have. It is guarded by inode.mu.
 type rare struct {
-	link   string // a symlink's target; immutable
+	link   string // a symlink's target, of keepName; immutable
 	owner  uint64 // the session that made a FIFO or a socket, 0 if not known; immutable
 	xattrs xattrs
 	more   []*dentry // hard links beside inode.entry

@@ -35,11 +35,12 @@ func (f *FS) linkTo(c caller, in *fuse.LinkIn, rawName string, out *fuse.EntryOu
 	if err := f.judge(c, "link", rawName, f.policy.Link(f.linkRequest(c, ino, dir))); err != nil {
 		return err
 	}
-	e, err := f.newEntry(c, dir, rawName)
+	e, err := f.newEntry(c, dir, rawName, nil)
 	if err != nil {
 		return err
 	}
 	if err := f.withReclaim(func() error { return f.placeLink(c, dir, e, ino) }); err != nil {
+		e.wipeNames(nil)
 		return err
 	}
 	f.giveEntry(dir, ino, out)
@@ -128,23 +129,13 @@ func isAncestor(a, d *inode) bool {
 	return false
 }
 
-// namesBelowRoot lists the names from the mount root down to dir.
-func (f *FS) namesBelowRoot(dir *inode) []string {
+// depth is how many directories lead from the mount root to what is in dir.
+func (f *FS) depth(dir *inode) int {
 	f.renameMu.RLock()
 	defer f.renameMu.RUnlock()
-	var up []string
-	for dir != nil {
-		dir.mu.Lock()
-		e := dir.entry
-		dir.mu.Unlock()
-		if e == nil {
-			break
-		}
-		up = append(up, requestedName(e))
-		dir = e.dir
+	depth := 0
+	for ; dir != nil; dir = dir.parent() {
+		depth++
 	}
-	for i, j := 0, len(up)-1; i < j; i, j = i+1, j-1 {
-		up[i], up[j] = up[j], up[i]
-	}
-	return up
+	return max(depth-1, 0) // the mount root is none of them
 }

@@ -15,7 +15,7 @@ type Refusal struct {
 	Time     time.Time
 	Rule     policy.Rule
 	Op       string
-	RawName  string // as the workload wrote it; empty where the request names none
+	RawName  string // as the workload wrote it, empty where the request names none; valid while Report runs
 	Errno    syscall.Errno
 	Reason   string
 	UID, PID uint32

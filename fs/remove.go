@@ -46,6 +46,7 @@ func (f *FS) remove(c caller, nodeid uint64, rawName string, wantDir bool) error
 	}
 	f.unhangLocked(e)
 	f.otherName(e, rawName)
+	e.wipeNames(nil)
 	return nil
 }
 

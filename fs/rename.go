@@ -131,13 +131,14 @@ func (f *FS) moveLocked(m *move) error {
 	}
 	if m.dst != nil && m.dst.ino.isDir() {
 		if err := m.dst.ino.dir.bury(); err != nil {
-			f.store.ReleaseMeta(e.payer, e.cost())
+			f.abandon(e, m.src)
 			return err
 		}
 	}
 	if m.dst != nil {
 		f.unhangLocked(m.dst)
 		f.otherName(m.dst, m.rawNew)
+		m.dst.wipeNames(nil)
 	}
 	f.forgetNamesLocked(m.src, m.rawOld, e)
 	f.rehangLocked(m.src, e, m.now)
@@ -161,7 +162,7 @@ func replaceable(src, dst *inode) error {
 // stays in one, keeps its assigned name. Who it was given to keeps finding it
 // where the one who gave it renames it.
 func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*dentry, error) {
-	e, err := f.newEntry(m.c, dir, rawName)
+	e, err := f.newEntry(m.c, dir, rawName, old)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +171,6 @@ func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*de
 		e.life = old.life
 	}
 	if e.alias != nil && old.alias != nil {
-		e.name = old.name
 		e.alias.pid, e.alias.command = old.alias.pid, old.alias.command
 		e.alias.looked.Store(old.alias.looked.Load())
 		if e.alias.scope == old.alias.scope {
@@ -178,12 +178,20 @@ func (f *FS) renamedEntry(m *move, old *dentry, dir *inode, rawName string) (*de
 		}
 	}
 	if err := f.store.ChargeMeta(e.payer, e.cost()); err != nil {
+		e.wipeNames(old)
 		return nil, err
 	}
 	return e, nil
 }
 
-// rehangLocked takes old out of its directory and puts e into its own. In one
+// abandon gives back an entry that renamedEntry made of old and that will not be
+// used after all.
+func (f *FS) abandon(e, old *dentry) {
+	f.store.ReleaseMeta(e.payer, e.cost())
+	e.wipeNames(old)
+}
+
+// rehangLocked takes old out of its directory for good and puts e into its own. In one
 // naming root the entry keeps its place in the stream, as it keeps the name that
 // is listed.
 //
@@ -197,6 +205,7 @@ func (f *FS) rehangLocked(old, e *dentry, now int64) {
 		e.dir.dir.addLocked(e)
 	}
 	f.relink(e.ino, old, e, now)
+	old.wipeNames(e)
 	crosses := e.ino.isDir() && old.dir != e.dir
 	f.stampParent(old.dir, now, crosses, -1)
 	f.stampParent(e.dir, now, crosses, 1)

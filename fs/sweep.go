@@ -226,6 +226,7 @@ func (f *FS) dropEntryLocked(e *dentry, r *Removal) {
 		r.Bytes += uint64(b.Allocated().Bytes())
 	}
 	f.unhangLocked(e)
+	defer e.wipeNames(nil)
 	if !held {
 		return
 	}

@@ -11,10 +11,11 @@ import (
 // Readlink answers readlink(2) and the following of a symlink. The policy is
 // asked again, since a rename may have moved the link to where its target is no
 // longer allowed. Errors: EINVAL for anything but a symlink, those of the
-// policy.
+// policy. The target is the filesystem's own memory: it is to be read only, and
+// while the kernel holds the inode.
 func (f *FS) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Status) {
 	target, err := f.readlink(callerOf(h), h.NodeId)
-	return []byte(target), toStatus(err)
+	return viewName(target), toStatus(err)
 }
 
 func (f *FS) readlink(c caller, nodeid uint64) (string, error) {
@@ -28,7 +29,7 @@ func (f *FS) readlink(c caller, nodeid uint64) (string, error) {
 	ino.mu.Lock()
 	target := ino.rareLocked().link
 	ino.mu.Unlock()
-	req := policy.SymlinkRequest{RawTarget: target, Below: f.namesBelowRoot(ino.parent())}
+	req := policy.SymlinkRequest{RawTarget: target, Depth: f.depth(ino.parent())}
 	if err := f.judge(c, "readlink", "", f.policy.Readlink(req)); err != nil {
 		return "", err
 	}

@@ -17,8 +17,9 @@ const nameXattr = "user.safetmp.name"
 // maxXattrValue is XATTR_SIZE_MAX, in bytes (limits.h).
 const maxXattrValue = 64 << 10
 
-// GetXAttr copies an extended attribute to dest (getxattr(2)): ENODATA, ERANGE
-// if dest is too short, EOPNOTSUPP for what the policy never stores.
+// GetXAttr copies an extended attribute to dest, where rawName may lie as well
+// (getxattr(2)): ENODATA, ERANGE if dest is too short, EOPNOTSUPP for what the
+// policy never stores.
 func (f *FS) GetXAttr(_ <-chan struct{}, h *fuse.InHeader, rawName string, dest []byte) (uint32, fuse.Status) {
 	ino, err := f.inode(h.NodeId)
 	if err != nil {
@@ -45,7 +46,7 @@ func (f *FS) GetXAttr(_ <-chan struct{}, h *fuse.InHeader, rawName string, dest 
 func (ino *inode) assignedNameLocked() ([]byte, bool) {
 	for _, e := range ino.entriesLocked() {
 		if e.alias != nil {
-			return []byte(e.name), true
+			return viewName(e.name), true
 		}
 	}
 	return nil, false
@@ -69,11 +70,7 @@ func (f *FS) ListXAttr(_ <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
-	var list []byte
-	for _, x := range ino.rareLocked().xattrs {
-		list = append(append(list, x.name...), 0)
-	}
-	return giveBytes(dest, list)
+	return ino.rareLocked().xattrs.list(dest)
 }
 
 // SetXAttr stores a user attribute (setxattr(2)), whose bytes count against the
@@ -101,7 +98,7 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 	if ino.gone {
 		return syscall.ESTALE
 	}
-	old, exists := ino.rareLocked().xattrs.get(rawName)
+	_, exists := ino.rareLocked().xattrs.get(rawName)
 	switch {
 	case exists && in.Flags&unix.XATTR_CREATE != 0:
 		return syscall.EEXIST
@@ -112,9 +109,9 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 		return err
 	}
 	if exists {
-		f.dropXattrLocked(ino, rawName, old)
+		f.dropXattrLocked(ino, rawName)
 	}
-	ino.makeRareLocked().xattrs.add(xattr{rawName, slices.Clone(data)})
+	ino.makeRareLocked().xattrs.add(xattr{keepName(rawName), slices.Clone(data)})
 	ino.ctime = f.now()
 	return nil
 }
@@ -137,11 +134,10 @@ func (f *FS) removeXattr(h *fuse.InHeader, rawName string) error {
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
-	value, ok := ino.rareLocked().xattrs.get(rawName)
-	if !ok {
+	if _, ok := ino.rareLocked().xattrs.get(rawName); !ok {
 		return syscall.ENODATA
 	}
-	f.dropXattrLocked(ino, rawName, value)
+	f.dropXattrLocked(ino, rawName)
 	ino.ctime = f.now()
 	return nil
 }
@@ -161,21 +157,21 @@ func (ino *inode) metaBytesLocked() memstore.Bytes {
 	return n
 }
 
-// dropXattrLocked deletes one attribute, overwrites its value and gives back
-// what it cost.
+// dropXattrLocked deletes one attribute, overwrites its name and value and gives
+// back what it cost.
 //
-// Preconditions: ino.mu is held.
-func (f *FS) dropXattrLocked(ino *inode, name string, value []byte) {
-	f.store.ReleaseMeta(ino.uid, xattrBytes(name, value))
-	clear(value)
-	ino.rare.xattrs.drop(name)
+// Preconditions: ino.mu is held; ino has the attribute.
+func (f *FS) dropXattrLocked(ino *inode, rawName string) {
+	x := ino.rare.xattrs.take(rawName)
+	f.store.ReleaseMeta(ino.uid, xattrBytes(x.name, x.value))
+	x.wipe()
 }
 
 // dropXattrsLocked deletes all attributes.
 //
 // Preconditions: ino.mu is held.
 func (f *FS) dropXattrsLocked(ino *inode) {
-	for _, x := range slices.Clone(ino.rareLocked().xattrs) {
-		f.dropXattrLocked(ino, x.name, x.value)
+	for len(ino.rareLocked().xattrs) > 0 {
+		f.dropXattrLocked(ino, ino.rare.xattrs[len(ino.rare.xattrs)-1].name)
 	}
 }

@@ -54,7 +54,7 @@ func TestDecisionsDoNotAllocate(t *testing.T) {
 		"chown":          func(p *policy.Policy) policy.Decision { return p.Chown(policy.ChownRequest{SetUID: true, NewUID: 1}) },
 		"link":           func(p *policy.Policy) policy.Decision { return p.Link(policy.LinkRequest{SameTop: true}) },
 		"symlink": func(p *policy.Policy) policy.Decision {
-			return p.Symlink(policy.SymlinkRequest{RawTarget: "../a/b/c", Below: []string{"t", "d"}})
+			return p.Symlink(policy.SymlinkRequest{RawTarget: "../a/b/c", Depth: 2})
 		},
 		"setxattr": func(p *policy.Policy) policy.Decision { return p.SetXattr("user.a", 1) },
 		"getxattr": func(p *policy.Policy) policy.Decision { return p.Xattr("security.capability") },

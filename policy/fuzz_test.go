@@ -127,11 +127,11 @@ func FuzzTemplate(f *testing.F) {
 		require.NoError(t, err)
 		second, err := n.Assign(rawName)
 		require.NoError(t, err)
-		assert.Regexp(t, assigned, first)
+		assert.Regexp(t, assigned, string(first))
 		assert.LessOrEqual(t, len(first), policy.MaxName)
 		assert.Len(t, second, len(first))
 		assert.NotEqual(t, first, second)
-		requireOutcome(t, allowed, strict.Name("rename", first))
+		requireOutcome(t, allowed, strict.Name("rename", string(first)))
 	})
 }
 
@@ -141,23 +141,24 @@ func FuzzTemplate(f *testing.F) {
 func FuzzSymlinkInside(f *testing.F) {
 	requireCorpus(f)
 	p := build(f, policy.ProfileCompat, "name-check=none")
-	f.Fuzz(func(t *testing.T, below, rawTarget string) {
-		r := policy.SymlinkRequest{RawTarget: rawTarget, Below: directories(below)}
+	f.Fuzz(func(t *testing.T, dirs, rawTarget string) {
+		below := directories(dirs)
+		r := policy.SymlinkRequest{RawTarget: rawTarget, Depth: len(below)}
 		made, read := p.Symlink(r), p.Readlink(r)
 		if made.Verdict != policy.Allow {
 			climbs := strings.Contains(rawTarget, "..")
 			malformed := rawTarget == "" || len(rawTarget) > 4095 || strings.ContainsRune(rawTarget, 0)
-			assert.True(t, climbs || malformed || strings.HasPrefix(rawTarget, "/") || len(r.Below) == 0, "refused %q for nothing", rawTarget)
+			assert.True(t, climbs || malformed || strings.HasPrefix(rawTarget, "/") || len(below) == 0, "refused %q for nothing", rawTarget)
 			assert.True(t, malformed || read.Verdict == policy.Refuse && read.Errno == syscall.EACCES)
 			return
 		}
 		requireOutcome(t, allowed, read)
-		at := path.Join(r.Below...)
+		at := path.Join(below...)
 		for _, component := range strings.Split(rawTarget, "/") {
 			at = path.Join(at, component)
-			require.True(t, at == r.Below[0] || strings.HasPrefix(at, r.Below[0]+"/"), "%q in %q reaches %q", rawTarget, r.Below, at)
+			require.True(t, at == below[0] || strings.HasPrefix(at, below[0]+"/"), "%q in %q reaches %q", rawTarget, below, at)
 		}
-		require.Equal(t, at, path.Clean(path.Join(r.Below...)+"/"+rawTarget))
+		require.Equal(t, at, path.Clean(path.Join(below...)+"/"+rawTarget))
 	})
 }
 

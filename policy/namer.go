@@ -48,22 +48,24 @@ func NewNamer(random io.Reader, template string) (*Namer, error) {
 	return &Namer{random: random, parts: parts}, nil
 }
 
-// Assign returns a fresh name for an entry that was asked for as rawName. It
+// Assign returns a fresh name for an entry that was asked for as rawName, in
+// memory that nothing else refers to and without a copy elsewhere. It
 // has at most [MaxName] bytes, all of A-Z a-z 0-9 . _ -, and never starts with
 // "-", nor with "." unless the template does. What a stem or extension holds
 // beyond these characters becomes "_". Nothing is assumed about rawName.
 //
 // The only error is that of the random source; no name is better than one that
 // can be guessed.
-func (n *Namer) Assign(rawName string) (string, error) {
+func (n *Namer) Assign(rawName string) ([]byte, error) {
 	var random [randomBytes]byte
+	defer clear(random[:])
 	if _, err := io.ReadFull(n.random, random[:]); err != nil {
-		return "", fmt.Errorf("read random source for a name: %w", err)
+		return nil, fmt.Errorf("read random source for a name: %w", err)
 	}
 	rawStem, rawExt := splitName(rawName)
 	rawStem = rawStem[:min(len(rawStem), maxStem)]
 	rawExt = rawExt[:min(len(rawExt), maxExt)]
-	name := make([]byte, 0, MaxName)
+	name := make([]byte, 0, n.longest(rawStem, rawExt))
 	for _, p := range n.parts {
 		switch p.field {
 		case fieldRandom:
@@ -79,5 +81,22 @@ func (n *Namer) Assign(rawName string) (string, error) {
 	if name[0] == '-' {
 		name[0] = '_'
 	}
-	return string(name), nil
+	return name, nil
+}
+
+// longest is the most bytes that a name of this stem and extension may have.
+func (n *Namer) longest(rawStem, rawExt string) (bytes int) {
+	for _, p := range n.parts {
+		switch p.field {
+		case fieldRandom:
+			bytes += randomChars
+		case fieldStem:
+			bytes += len(rawStem)
+		case fieldExt:
+			bytes += len(rawExt)
+		default:
+			bytes += len(p.literal)
+		}
+	}
+	return bytes
 }

@@ -57,7 +57,7 @@ func TestAssignTemplates(t *testing.T) {
 		require.NoError(t, err, tt.template)
 		name, err := n.Assign(tt.rawName)
 		require.NoError(t, err)
-		assert.Equal(t, tt.want, name, "%q of %q", tt.template, tt.rawName)
+		assert.Equal(t, tt.want, string(name), "%q of %q", tt.template, tt.rawName)
 	}
 }
 
@@ -109,8 +109,8 @@ func TestAssignUsesEveryBit(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, name, 26)
 		assert.NotEqual(t, byte('a'), name[bit/5], "bit %d stands in character %d", bit, bit/5)
-		assert.False(t, seen[name])
-		seen[name] = true
+		assert.False(t, seen[string(name)])
+		seen[string(name)] = true
 	}
 }
 
@@ -122,9 +122,9 @@ func TestAssignFromCryptoRand(t *testing.T) {
 	for range 1000 {
 		name, err := n.Assign("same")
 		require.NoError(t, err)
-		require.Regexp(t, form, name)
-		require.False(t, seen[name])
-		seen[name] = true
+		require.Regexp(t, form, string(name))
+		require.False(t, seen[string(name)])
+		seen[string(name)] = true
 	}
 }
 
@@ -154,7 +154,7 @@ func TestAssignReadsSlowSources(t *testing.T) {
 	require.NoError(t, err)
 	name, err := n.Assign("a")
 	require.NoError(t, err)
-	assert.Equal(t, allA, name)
+	assert.Equal(t, allA, string(name))
 }
 
 func BenchmarkAssign(b *testing.B) {

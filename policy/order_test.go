@@ -1,7 +1,6 @@
 package policy_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -105,10 +104,7 @@ func drawLink(t *rapid.T) question {
 
 func drawSymlink(t *rapid.T) question {
 	target := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"", ".", "..", "a", "-b", "c\n"}), 0, 5).Draw(t, "target"), "/")
-	r := policy.SymlinkRequest{RawTarget: target, Below: make([]string, rapid.IntRange(0, 4).Draw(t, "depth"))}
-	for i := range r.Below {
-		r.Below[i] = fmt.Sprint("d", i)
-	}
+	r := policy.SymlinkRequest{RawTarget: target, Depth: rapid.IntRange(0, 4).Draw(t, "depth")}
 	read := rapid.Bool().Draw(t, "read")
 	return func(p *policy.Policy) policy.Decision {
 		if read {

@@ -40,11 +40,10 @@ func TestProfileTable(t *testing.T) {
 }
 
 func linkCells() []cell {
-	below := []string{"top", "dir"}
 	eperm := refused(policy.RuleSymlinks, syscall.EPERM)
-	symlink := func(target string, below []string) func(*policy.Policy) policy.Decision {
+	symlink := func(target string, depth int) func(*policy.Policy) policy.Decision {
 		return func(p *policy.Policy) policy.Decision {
-			return p.Symlink(policy.SymlinkRequest{RawTarget: target, Below: below})
+			return p.Symlink(policy.SymlinkRequest{RawTarget: target, Depth: depth})
 		}
 	}
 	link := func(r policy.LinkRequest) func(*policy.Policy) policy.Decision {
@@ -52,14 +51,14 @@ func linkCells() []cell {
 		return func(p *policy.Policy) policy.Decision { return p.Link(r) }
 	}
 	return []cell{
-		{"symlink inside", symlink("../file", below), [4]outcome{eperm, eperm, allowed, allowed}},
-		{"symlink outside", symlink("../../file", below), [4]outcome{eperm, eperm, eperm, allowed}},
-		{"symlink absolute", symlink("/etc/passwd", below), [4]outcome{eperm, eperm, eperm, allowed}},
-		{"symlink in the root", symlink("file", nil), [4]outcome{eperm, eperm, eperm, allowed}},
+		{"symlink inside", symlink("../file", 2), [4]outcome{eperm, eperm, allowed, allowed}},
+		{"symlink outside", symlink("../../file", 2), [4]outcome{eperm, eperm, eperm, allowed}},
+		{"symlink absolute", symlink("/etc/passwd", 2), [4]outcome{eperm, eperm, eperm, allowed}},
+		{"symlink in the root", symlink("file", 0), [4]outcome{eperm, eperm, eperm, allowed}},
 		{
 			"readlink after a move",
 			func(p *policy.Policy) policy.Decision {
-				return p.Readlink(policy.SymlinkRequest{RawTarget: "../file", Below: below[:1]})
+				return p.Readlink(policy.SymlinkRequest{RawTarget: "../file", Depth: 1})
 			},
 			[4]outcome{
 				refused(policy.RuleSymlinks, syscall.EACCES), refused(policy.RuleSymlinks, syscall.EACCES),

@@ -23,7 +23,7 @@ func TestEachRuleAlone(t *testing.T) {
 	}
 	symlink := func(target string) func(*policy.Policy) policy.Decision {
 		return func(p *policy.Policy) policy.Decision {
-			return p.Symlink(policy.SymlinkRequest{RawTarget: target, Below: []string{"t"}})
+			return p.Symlink(policy.SymlinkRequest{RawTarget: target, Depth: 1})
 		}
 	}
 	link := func(r policy.LinkRequest) func(*policy.Policy) policy.Decision {

@@ -20,10 +20,9 @@ const (
 type SymlinkRequest struct {
 	// RawTarget is the target as it came.
 	RawTarget string
-	// Below is the names of the directories that lead to the link, from the
-	// top-level entry (inclusive) to the directory that the link is in. It is
-	// empty for a link in the mount root.
-	Below []string
+	// Depth is how many directories lead to the link, from the top-level entry
+	// (inclusive) to the directory that the link is in: 0 in the mount root.
+	Depth int
 }
 
 // Symlink decides about a new link. EPERM when its rule refuses it, EINVAL when
@@ -64,7 +63,7 @@ func (s *settings) symlink(r SymlinkRequest) Decision {
 		return refuse(op, RuleFilesystem, syscall.ENAMETOOLONG, "the target is longer than 4095 bytes")
 	case strings.IndexByte(r.RawTarget, 0) >= 0:
 		return refuse(op, RuleFilesystem, syscall.EINVAL, "the target holds a NUL byte")
-	case s[idSymlinks] == symlinksInside && !staysInside(r.RawTarget, len(r.Below)):
+	case s[idSymlinks] == symlinksInside && !staysInside(r.RawTarget, r.Depth):
 		return refuse(op, RuleSymlinks, syscall.EPERM, reasonOutside)
 	}
 	return s.target(op, r.RawTarget)
@@ -76,7 +75,7 @@ func (s *settings) readlink(r SymlinkRequest) Decision {
 	case symlinksRefuse:
 		return refuse(op, RuleSymlinks, syscall.EACCES, reasonSymlinks)
 	case symlinksInside:
-		if !staysInside(r.RawTarget, len(r.Below)) {
+		if !staysInside(r.RawTarget, r.Depth) {
 			return refuse(op, RuleSymlinks, syscall.EACCES, reasonLeaves)
 		}
 	}
@@ -99,7 +98,7 @@ func (s *settings) target(op, rawTarget string) Decision {
 // the mount root, can only lead to the top-level entry it is in or below it.
 //
 // ".." counts only at the start of the target. There it climbs real
-// directories, the ones in SymlinkRequest.Below. After a name it would climb
+// directories, those of SymlinkRequest.Depth. After a name it would climb
 // from wherever that name leads, and that may be a second link: with
 // t/x/y/up -> "../..", which stays inside, t/out -> "x/y/up/.." is t/x/y by its
 // letters and the mount root in truth. Without it, each step down stays inside

@@ -50,7 +50,7 @@ func TestSymlinkInside(t *testing.T) {
 	p := build(t, policy.ProfileCompat)
 	for _, tt := range tests {
 		t.Run(tt.below+" to "+tt.target, func(t *testing.T) {
-			r := policy.SymlinkRequest{RawTarget: tt.target, Below: split(tt.below)}
+			r := policy.SymlinkRequest{RawTarget: tt.target, Depth: depth(tt.below)}
 			made, read := allowed, allowed
 			if !tt.inside {
 				made, read = refused(policy.RuleSymlinks, syscall.EPERM), refused(policy.RuleSymlinks, syscall.EACCES)
@@ -64,10 +64,10 @@ func TestSymlinkInside(t *testing.T) {
 // A link that was fine where it was made is refused where it would leave.
 func TestSymlinkIsJudgedWhereItIs(t *testing.T) {
 	p := build(t, policy.ProfileCompat)
-	r := policy.SymlinkRequest{RawTarget: "../../a", Below: []string{"t", "d", "e"}}
+	r := policy.SymlinkRequest{RawTarget: "../../a", Depth: 3}
 	requireOutcome(t, allowed, p.Symlink(r))
 	requireOutcome(t, allowed, p.Readlink(r))
-	r.Below = []string{"t", "d"}
+	r.Depth = 2
 	requireOutcome(t, refused(policy.RuleSymlinks, syscall.EACCES), p.Readlink(r))
 }
 
@@ -83,7 +83,7 @@ func TestSymlinkChainsStayInside(t *testing.T) {
 			links := map[string]string{}
 			for _, dir := range dirs {
 				for name, target := range map[string]string{"up": up, "out": out} {
-					r := policy.SymlinkRequest{RawTarget: target, Below: split(dir)}
+					r := policy.SymlinkRequest{RawTarget: target, Depth: depth(dir)}
 					if p.Symlink(r).Verdict == policy.Allow {
 						links[dir+"/"+name] = target
 					}
@@ -138,18 +138,18 @@ func TestSymlinkTargetForm(t *testing.T) {
 
 // A listing shows targets as it shows names.
 func TestSymlinkTargetIsNameChecked(t *testing.T) {
-	r := policy.SymlinkRequest{RawTarget: "a/b\x1b[2J", Below: []string{"t"}}
+	r := policy.SymlinkRequest{RawTarget: "a/b\x1b[2J", Depth: 1}
 	requireOutcome(t, refused(policy.RuleNameCheck, syscall.EINVAL), build(t, policy.ProfileCompat).Symlink(r))
 	r.RawTarget = "../-rf"
-	r.Below = []string{"t", "d"}
+	r.Depth = 2
 	requireOutcome(t, allowed, build(t, policy.ProfileCompat).Symlink(r))
 	requireOutcome(t, refused(policy.RuleNameCheck, syscall.EINVAL), build(t, policy.ProfileStrict, "symlinks=inside").Symlink(r))
 }
 
-// split turns a path into the names that SymlinkRequest.Below holds.
-func split(below string) []string {
+// depth is how many directories a path names.
+func depth(below string) int {
 	if below == "" {
-		return nil
+		return 0
 	}
-	return strings.Split(below, "/")
+	return 1 + strings.Count(below, "/")
 }

@@ -34,8 +34,8 @@ func (s *Server) converse(conn *net.UnixConn, h Handler) {
 		return
 	}
 	if req.Op == opFiles {
-		s.filesMu.Lock()
-		defer s.filesMu.Unlock()
+		s.sendFiles(conn, h)
+		return
 	}
 	send(conn, perform(h, req))
 }
@@ -64,22 +64,13 @@ func readRequest(conn io.Reader) (request, error) {
 	return req, nil
 }
 
-// perform asks the Handler. A panic there is a bug of ours and must not take the mount with it.
+// perform asks the Handler.
 func perform(h Handler, req request) (answer reply) {
-	defer func() {
-		if recover() != nil {
-			slog.Error("panic while answering a control request", "operation", req.Op, "stack", string(debug.Stack()))
-			answer = errorReply(fmt.Errorf("internal error: %w", unix.EIO))
-		}
-	}()
+	defer survive(req.Op, &answer)
 	switch req.Op {
 	case opStatus:
 		status := h.Status()
 		return reply{Status: &status}
-	case opFiles:
-		files := h.Files()
-		kept := files[:min(len(files), MaxFiles)]
-		return reply{Files: kept, More: len(files) - len(kept)}
 	case opUnmount:
 		report, err := h.Unmount(req.Force)
 		if err != nil {
@@ -88,4 +79,12 @@ func perform(h Handler, req request) (answer reply) {
 		return reply{Report: &report}
 	}
 	return errorReply(fmt.Errorf("unknown request %.32q: %w", req.Op, unix.EOPNOTSUPP))
+}
+
+// survive answers a panic of the Handler, which is a bug of ours and must not take the mount with it. It is deferred.
+func survive(op string, answer *reply) {
+	if recover() != nil {
+		slog.Error("panic while answering a control request", "operation", op, "stack", string(debug.Stack()))
+		*answer = errorReply(fmt.Errorf("internal error: %w", unix.EIO))
+	}
 }

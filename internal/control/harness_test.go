@@ -80,6 +80,7 @@ func needRoot(t *testing.T) {
 // fakeHandler answers from fields and counts calls.
 type fakeHandler struct {
 	calls   atomic.Int64
+	wiped   atomic.Int64 // lists whose names were overwritten
 	status  Status
 	files   []File
 	unmount func(force bool) (Report, error)
@@ -94,9 +95,9 @@ func (h *fakeHandler) Status() Status {
 	return h.status
 }
 
-func (h *fakeHandler) Files() []File {
+func (h *fakeHandler) Files() ([]File, func()) {
 	h.calls.Add(1)
-	return h.files
+	return h.files, func() { h.wiped.Add(1) }
 }
 
 func (h *fakeHandler) Unmount(force bool) (Report, error) {

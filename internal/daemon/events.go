@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,18 +48,26 @@ func (d *Daemon) refusedEvent(r fs.Refusal) control.Event {
 	switch {
 	case r.RawName == "":
 	case d.opts.PlainEventNames:
-		e.Name = r.RawName
+		e.Name = strings.Clone(r.RawName)
 	default:
 		e.NameHash = d.hashName(r.RawName)
 	}
 	return e
 }
 
-// hashName is equal for equal names of this mount.
+// hashName is equal for equal names of this mount. An entry of that name may exist, and be removed: nothing of the name
+// stays behind.
 func (d *Daemon) hashName(rawName string) string {
+	name := []byte(rawName)
+	defer clear(name)
 	mac := hmac.New(sha256.New, d.eventKey[:])
-	mac.Write([]byte(rawName))
-	return hex.EncodeToString(mac.Sum(nil)[:nameHashBytes])
+	_, _ = mac.Write(name) // never fails, see hash.Hash
+	sum := hex.EncodeToString(mac.Sum(nil)[:nameHashBytes])
+	mac.Reset()
+	for _, n := range [...]int{sha256.BlockSize - 1, 1} { // through its buffer, which a whole block would pass by
+		_, _ = mac.Write(make([]byte, n))
+	}
+	return sum
 }
 
 // tellRemoved tells what a lifetime has removed.

@@ -98,13 +98,18 @@ func (d *Daemon) describeMount(s *control.Status) {
 	s.NoSUID, s.NoDev, s.NoExec, s.NoSymfollow = e.NoSUID, e.NoDev, e.NoExec, e.NoSymfollow
 }
 
-// Files lists the entries of the mount root for control clients.
-func (d *Daemon) Files() []control.File {
-	files := []control.File{}
-	for _, f := range d.fs.Files() {
+// Files lists the entries of the mount root for control clients, and returns
+// what overwrites their names once they are sent.
+func (d *Daemon) Files() (files []control.File, wipe func()) {
+	all := d.fs.Files()
+	for _, f := range all {
 		files = append(files, describeFile(f))
 	}
-	return files
+	return files, func() {
+		for _, f := range all {
+			f.Wipe()
+		}
+	}
 }
 
 func describeFile(f fs.File) control.File {

@@ -58,11 +58,30 @@ func finish(out []byte, unique uint64, n int, status fuse.Status) []byte {
 	return out[:length]
 }
 
-// name takes a NUL-terminated string off the front of a payload.
+// name takes a NUL-terminated string off the front of a payload. It is the
+// request's memory, not a copy: it is valid until the reply is begun or the
+// buffer is overwritten, and whoever keeps it copies it.
 func name(payload []byte) (s string, rest []byte, ok bool) {
 	i := bytes.IndexByte(payload, 0)
 	if i < 0 {
 		return "", nil, false
 	}
-	return string(payload[:i]), payload[i+1:], true
+	return unsafe.String(unsafe.SliceData(payload), i), payload[i+1:], true
+}
+
+// answer has do fill in the struct of a reply while it still needs the names of
+// the request, and returns what a handler does. Where the names may lie in the
+// place of the reply, the struct lies behind them meanwhile.
+func answer[T any](req request, out []byte, do func(*T) fuse.Status) (int, fuse.Status) {
+	n, at := sizeOf[T](), outHeaderSize+(len(req.tail)+7)&^7
+	if at+n > len(out) {
+		return 0, fuse.EINVAL // no name is that long
+	}
+	clear(out[at : at+n])
+	status := do((*T)(unsafe.Pointer(&out[at])))
+	if at != outHeaderSize {
+		copy(out[outHeaderSize:outHeaderSize+n], out[at:at+n])
+		clear(out[max(at, outHeaderSize+n) : at+n])
+	}
+	return n, status
 }

@@ -35,7 +35,10 @@ func (c *Conn) notifyExpired() {
 				c.write(invalPages(x.Pages))
 				continue
 			}
-			c.write(invalEntry(x.Parent, x.Name))
+			msg := invalEntry(x.Parent, x.Name)
+			c.write(msg)
+			clear(msg)
+			x.Wipe()
 		}
 	}
 }

@@ -47,7 +47,7 @@ func entry[T any](do func(*fs.FS, <-chan struct{}, *T, string, *fuse.EntryOut) f
 		if !ok || !terminated {
 			return 0, fuse.EINVAL
 		}
-		return sizeOf[fuse.EntryOut](), do(f, forever, in, s, output[fuse.EntryOut](out))
+		return answer(req, out, func(reply *fuse.EntryOut) fuse.Status { return do(f, forever, in, s, reply) })
 	}
 }
 
@@ -57,7 +57,7 @@ func lookup(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	if !ok || !terminated {
 		return 0, fuse.EINVAL
 	}
-	return sizeOf[fuse.EntryOut](), f.Lookup(forever, in, s, output[fuse.EntryOut](out))
+	return answer(req, out, func(reply *fuse.EntryOut) fuse.Status { return f.Lookup(forever, in, s, reply) })
 }
 
 func forget(f *fs.FS, req request) {
@@ -121,7 +121,7 @@ func symlink(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	if !ok || !terminated || !both {
 		return 0, fuse.EINVAL
 	}
-	return sizeOf[fuse.EntryOut](), f.Symlink(forever, in, target, link, output[fuse.EntryOut](out))
+	return answer(req, out, func(reply *fuse.EntryOut) fuse.Status { return f.Symlink(forever, in, target, link, reply) })
 }
 
 // renameIn is what RENAME sends; RENAME2 adds the flags.
@@ -212,7 +212,7 @@ func create(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	if !ok || !terminated {
 		return 0, fuse.EINVAL
 	}
-	return sizeOf[fuse.CreateOut](), f.Create(forever, in, s, output[fuse.CreateOut](out))
+	return answer(req, out, func(reply *fuse.CreateOut) fuse.Status { return f.Create(forever, in, s, reply) })
 }
 
 func tmpfile(f *fs.FS, req request, out []byte) (int, fuse.Status) {
@@ -266,7 +266,7 @@ func getxattr(f *fs.FS, req request, out []byte) (int, fuse.Status) {
 	if !ok || !terminated {
 		return 0, fuse.EINVAL
 	}
-	n, status := f.GetXAttr(forever, &in.InHeader, attr, payload(out, in.Size))
+	n, status := f.GetXAttr(forever, &in.InHeader, attr, payload(out, in.Size)) // may take the place of the name at last
 	return giveXattr(out, in.Size, n, status)
 }
 
