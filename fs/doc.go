@@ -17,6 +17,9 @@
 //   - A file that was unlinked stays readable and writable through descriptors
 //     that are open, and its contents are overwritten once the kernel forgets
 //     it.
+//   - Names, targets and attributes are overwritten in the daemon's memory when
+//     their entry or inode goes. They are copied from a request once, to where
+//     they stay, and no string outlives its request: see keepName.
 //   - What a time to live removes is not open, and cannot be opened any more by a
 //     name that the kernel has cached.
 //   - Accounting is taken from the store before an entry exists and is given
@@ -26,7 +29,8 @@
 //
 // Kernel permission checks (default_permissions) decide who may use an inode
 // that a caller already reached; this package decides only what a name means
-// and what may be stored. Names may linger in the Go heap after removal.
+// and what may be stored. Names and attributes lie on the Go heap in clear while
+// their entry exists, also where contents are encrypted.
 //
 // # Lock order
 //

@@ -138,9 +138,8 @@ func countCopies(t *testing.T, mount string, encrypted bool, opts mountOption) [
 	}))
 	require.NoError(t, as(s.m.owner, func() error { return unix.Unlink(second) }))
 	assert.Eventually(t, func() bool {
-		found := scan(t, s.m.pid, s.content, s.attribute)
-		return found.copies[s.content]+found.copies[s.attribute] == 0
-	}, 5*time.Second, 50*time.Millisecond, "contents and attributes of deleted files are overwritten")
+		return len(scan(t, s.m.pid, s.content, s.attribute, s.name).copies) == 0
+	}, 5*time.Second, 50*time.Millisecond, "contents, attributes and names of deleted files are overwritten")
 	deleted := s.row(t, mount, "deleted")
 
 	require.NoError(t, as(s.m.owner, func() error { return os.WriteFile(s.path, s.content.fill(secretSize), 0o600) }))
@@ -149,6 +148,7 @@ func countCopies(t *testing.T, mount string, encrypted bool, opts mountOption) [
 	ended := s.row(t, mount, "ended")
 	assert.Zero(t, ended.content, "contents when the daemon exits")
 	assert.Zero(t, ended.attribute, "attributes when the daemon exits")
+	assert.Zero(t, ended.name, "names when the daemon exits")
 	hold.release()
 	<-s.m.exited
 	s.m.expectExit = true
@@ -178,7 +178,7 @@ func TestEncryptedWaysOut(t *testing.T) {
 			leave(t, s.m)
 			hold.wait(t)
 			left := s.row(t, "encrypted", name)
-			assert.Zero(t, left.content+left.attribute)
+			assert.Zero(t, left.content+left.attribute+left.name)
 			hold.release()
 			<-s.m.exited
 			s.m.expectExit = true

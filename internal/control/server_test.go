@@ -64,6 +64,7 @@ func TestLongListsAreCut(t *testing.T) {
 	require.NoError(t, err, "a full reply fits MaxReply")
 	assert.Len(t, files, MaxFiles)
 	assert.Equal(t, 5, more)
+	assert.Eventually(t, func() bool { return h.wiped.Load() == 1 }, time.Second, time.Millisecond, "the names are overwritten")
 }
 
 func TestMalformedRequests(t *testing.T) {
