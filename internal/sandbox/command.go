@@ -13,6 +13,7 @@ import (
 type command struct {
 	pid     int
 	stopped bool // by the last report of wait4(2)
+	stops   int  // reported so far
 }
 
 // startCommand starts the command as a child of this process, with place as its TMPDIR.

@@ -31,6 +31,7 @@ type daemon struct {
 
 	parent  *os.Process // F
 	stopped bool        // the command is, and F with it
+	stop    int         // number of the command's last stop
 	started bool        // the command runs, or did
 	told    bool        // F knows how the command ended, or that it failed
 }
@@ -113,10 +114,7 @@ func (d *daemon) supervise() {
 			if !ok {
 				return // F is gone
 			}
-			if m.Signal == unix.SIGCONT {
-				d.stopped = false // F goes on by itself
-			}
-			d.init.link.send(m)
+			d.hear(m)
 		case m, ok := <-d.init.messages:
 			if !ok {
 				d.init.messages = nil // its end is reported below
@@ -137,6 +135,24 @@ func (d *daemon) supervise() {
 		case <-deadline:
 			return
 		}
+	}
+}
+
+// hear passes on what F says. That F got a SIGCONT says little: it may be the one that was sent here at the last stop,
+// reported late, and believing it would undo the next stop. So F is asked: a process that is stopped does not answer.
+func (d *daemon) hear(m message) {
+	switch {
+	case m.Kind == kindSignal && m.Signal == unix.SIGCONT:
+		if d.stopped {
+			d.front.send(message{Kind: kindAsk, Stop: d.stop})
+		}
+	case m.Kind == kindRuns:
+		if d.stopped && m.Stop == d.stop {
+			d.stopped = false // somebody else had F go on
+			d.init.link.send(message{Kind: kindSignal, Signal: unix.SIGCONT, Stop: m.Stop})
+		}
+	default:
+		d.init.link.send(m)
 	}
 }
 
@@ -165,6 +181,7 @@ func (d *daemon) drainInit() {
 func (d *daemon) tell(m message) {
 	switch m.Kind {
 	case kindStopped:
+		d.stop = m.Stop
 		d.mirror(true)
 		return
 	case kindContinued:

@@ -92,6 +92,11 @@ func (f *front) take(m message) {
 		if fd, err := unix.PidfdOpen(m.PID, 0); err == nil {
 			f.init = fd
 		}
+	case kindAsk:
+		// Nothing here runs past a stop that has begun, but much can until it does.
+		if !pending(unix.SIGSTOP) {
+			f.link.send(message{Kind: kindRuns, Stop: m.Stop})
+		}
 	case kindExited:
 		f.end(unix.WaitStatus(m.Wait))
 	case kindFailed:
@@ -129,13 +134,8 @@ func (f *front) conclude(done message) (Result, error) {
 
 // noteSignals takes what F got and has not looked at.
 func (f *front) noteSignals() {
-	for {
-		select {
-		case s := <-f.signals:
-			f.got[s.(unix.Signal)] = true
-		default:
-			return
-		}
+	for _, s := range collect(f.signals) {
+		f.got[s] = true
 	}
 }
 

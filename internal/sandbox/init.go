@@ -54,7 +54,7 @@ func prepare(up *link, s *spec, args []string) (*command, error) {
 }
 
 // follow reports what becomes of the command and hands signals to it, until it ends or D is gone.
-func (c *command) follow(up *link, signals <-chan os.Signal) {
+func (c *command) follow(up *link, signals chan os.Signal) {
 	changes, orders, w := c.watch(), up.messages(), newWitness()
 	for {
 		select {
@@ -62,21 +62,39 @@ func (c *command) follow(up *link, signals <-chan os.Signal) {
 			if c.report(up, ch.status) {
 				return
 			}
-			if c.stopped {
-				w.unsee(unix.SIGCONT) // it was before the stop
-			}
+			w.settle(c.stopped)
 		case m, ok := <-orders:
 			if !ok {
 				return
 			}
 			c.obey(m, w)
 		case s := <-signals:
-			if sig := s.(unix.Signal); w.got(sig) {
-				c.deliver(sig, true)
-			}
+			c.notice(s.(unix.Signal), w)
 		case <-after(w.next(time.Now())):
+			c.decide(w, signals)
 		}
-		for _, s := range w.due(time.Now()) {
+	}
+}
+
+// notice takes a signal that I got.
+func (c *command) notice(s unix.Signal, w *witness) {
+	if s != marker && w.got(s) {
+		c.deliver(s, true)
+	}
+}
+
+// decide gives the command what was sent to F alone.
+func (c *command) decide(w *witness, signals chan os.Signal) {
+	if !w.isDue(time.Now()) {
+		return
+	}
+	for _, s := range collect(signals) {
+		c.notice(s, w)
+	}
+	for _, s := range w.due(time.Now()) {
+		if pending(s) {
+			w.told(s, time.Now()) // I is late, not left out
+		} else {
 			c.deliver(s, false)
 		}
 	}
@@ -96,17 +114,16 @@ func (c *command) obey(m message, w *witness) {
 	case kindDeliver:
 		c.deliver(m.Signal, false)
 	case kindSignal:
-		c.hand(m.Signal, w)
+		if m.Signal != unix.SIGCONT || c.stopped && m.Stop == c.stops {
+			c.hand(m.Signal, w)
+		}
 	}
 }
 
 // hand gives the command a signal that F got, unless it was sent to the group and the command has had it.
 func (c *command) hand(s unix.Signal, w *witness) {
-	switch {
-	case w.told(s, time.Now()):
+	if w.told(s, time.Now()) {
 		c.deliver(s, true)
-	case s == unix.SIGCONT && !c.stopped:
-		w.forget(s) // D woke F since the command went on: waiting, this could undo its next stop
 	}
 }
 
@@ -115,7 +132,8 @@ func (c *command) report(up *link, status unix.WaitStatus) (ended bool) {
 	switch {
 	case status.Stopped():
 		c.stopped = true
-		up.send(message{Kind: kindStopped})
+		c.stops++
+		up.send(message{Kind: kindStopped, Stop: c.stops})
 	case status.Continued():
 		c.stopped = false
 		up.send(message{Kind: kindContinued})

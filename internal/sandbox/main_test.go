@@ -190,8 +190,8 @@ func playSignals([]string) int {
 		if s == unix.SIGURG || s == unix.SIGCHLD {
 			continue // Go's own
 		}
-		fmt.Println(unix.SignalName(s.(unix.Signal)))
-		if s == unix.SIGUSR2 {
+		_, err := fmt.Println(unix.SignalName(s.(unix.Signal)))
+		if s == unix.SIGUSR2 || err != nil { // nobody reads: SIGPIPE would go on for ever
 			break
 		}
 	}

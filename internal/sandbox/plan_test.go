@@ -212,11 +212,21 @@ func TestWitness(t *testing.T) {
 	})
 	t.Run("given up", func(t *testing.T) {
 		w := newWitness()
-		w.got(unix.SIGCONT)
-		w.unsee(unix.SIGCONT)
-		assert.False(t, w.told(unix.SIGCONT, now))
+		w.told(unix.SIGCONT, now)
 		w.forget(unix.SIGCONT)
 		assert.Empty(t, w.due(now.Add(time.Hour)))
+	})
+	t.Run("settled", func(t *testing.T) {
+		w := newWitness()
+		w.told(unix.SIGTSTP, now)
+		w.got(unix.SIGCONT)
+		w.settle(true)
+		assert.Empty(t, w.due(now.Add(time.Hour)), "it has stopped")
+		assert.False(t, w.told(unix.SIGCONT, now), "seen before the stop")
+		w.got(unix.SIGTSTP)
+		w.settle(false)
+		assert.Empty(t, w.due(now.Add(time.Hour)), "it goes on")
+		assert.True(t, w.told(unix.SIGTSTP, now), "the front was stopped and tells late")
 	})
 }
 
@@ -234,4 +244,50 @@ func TestRawPathsTravel(t *testing.T) {
 		require.NoError(t, back.UnmarshalJSON(text))
 		assert.Equal(t, path, back)
 	}
+}
+
+// TestLateContinue: the front's SIGCONT of an earlier stop neither undoes the next one nor leaves the front stopped.
+func TestLateContinue(t *testing.T) {
+	front, init := newPeer(t), newPeer(t)
+	d := &daemon{front: front.link, init: &initProcess{link: init.link}, stopped: true, stop: 2}
+	goesOn := message{Kind: kindSignal, Signal: unix.SIGCONT}
+
+	d.hear(goesOn)
+	assert.Equal(t, message{Kind: kindAsk, Stop: 2}, front.next())
+	d.hear(message{Kind: kindRuns, Stop: 1})
+	assert.True(t, d.stopped, "an answer of before this stop")
+	d.hear(message{Kind: kindRuns, Stop: 2})
+	assert.False(t, d.stopped)
+	assert.Equal(t, message{Kind: kindSignal, Signal: unix.SIGCONT, Stop: 2}, init.next(), "nothing before it")
+
+	d.hear(goesOn)
+	hangup := message{Kind: kindSignal, Signal: unix.SIGHUP}
+	d.hear(hangup)
+	assert.Equal(t, hangup, init.next(), "a command that runs needs no SIGCONT")
+}
+
+// peer is the other end of a link.
+type peer struct {
+	t    *testing.T
+	link *link
+	far  *link
+}
+
+func newPeer(t *testing.T) peer {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	p := peer{t: t}
+	p.link, err = newLink(fds[0])
+	require.NoError(t, err)
+	p.far, err = newLink(fds[1])
+	require.NoError(t, err)
+	t.Cleanup(func() { p.link.close(); p.far.close() })
+	return p
+}
+
+func (p peer) next() message {
+	p.t.Helper()
+	m, err := p.far.receive()
+	require.NoError(p.t, err)
+	return m
 }

@@ -15,11 +15,15 @@ type kind string
 const (
 	// Down, from F to D and from D to I.
 	kindSpec    kind = "spec"    // first message: what to do
-	kindSignal  kind = "signal"  // F got Signal
+	kindSignal  kind = "signal"  // F got Signal; from D, a SIGCONT is for the end of Stop
 	kindDeliver kind = "deliver" // the command is to get Signal, which it has not had
 
+	// Between D and F. D asks after a stop whether F runs again: F answers with the same Stop, unless it is stopped.
+	kindAsk  kind = "ask"  // from D
+	kindRuns kind = "runs" // from F
+
 	// Up, from I to D.
-	kindStopped   kind = "stopped"   // the command was stopped
+	kindStopped   kind = "stopped"   // the command was stopped for the Stop-th time
 	kindContinued kind = "continued" // the command runs again
 
 	// Up, from I to D and from D to F.
@@ -35,6 +39,7 @@ type message struct {
 	Kind    kind        `json:"kind"`
 	Signal  unix.Signal `json:"signal,omitempty"`
 	PID     int         `json:"pid,omitempty"`
+	Stop    int         `json:"stop,omitempty"` // number of a stop of the command
 	Wait    uint32      `json:"wait,omitempty"` // wait status, wait(2)
 	Text    string      `json:"text,omitempty"`
 	Failure *Error      `json:"failure,omitempty"`
