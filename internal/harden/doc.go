@@ -22,9 +22,9 @@
 //
 // # Not guaranteed
 //
-// Where the kernel lacks Landlock or seccomp, or the library does not know the processor, the other layers hold; Apply
-// says which do. Under the race detector, whose runtime opens files and makes calls of its own, both are left out.
-// Descriptors that are open stay open.
+// Where the kernel lacks Landlock or seccomp, the other layers hold, as on processors other than amd64 and arm64, for
+// which there is no filter of calls; Apply says which do. Under the race detector, whose runtime opens files and makes
+// calls of its own, both are left out. Descriptors that are open stay open.
 //
 // # Errors
 //

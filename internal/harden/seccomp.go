@@ -3,27 +3,29 @@ package harden
 import (
 	"errors"
 	"fmt"
-	"os"
-	"slices"
+	"runtime"
+	"unsafe"
 
-	seccomp "github.com/elastic/go-seccomp-bpf"
-	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/sys/unix"
 )
 
 // filterCalls lets through the system calls that the daemon makes, and answers all others with EPERM, also those made
-// by another calling convention of the processor.
+// by another calling convention of the processor. Preconditions: no_new_privs is set.
 func filterCalls(c Config) error {
-	if !seccomp.Supported() {
+	if processor == 0 {
+		return errors.New("no filter for this processor: " + runtime.GOARCH)
+	}
+	filter := program(c)
+	description := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&description)))
+	switch {
+	case errno == unix.ENOSYS || errno == unix.EINVAL:
 		return errors.New("the kernel has no seccomp filters")
-	}
-	machine, err := arch.GetInfo("")
-	if err != nil {
-		return fmt.Errorf("no filter for this processor: %w", err)
-	}
-	err = seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: filter(c, machine)})
-	if err != nil {
-		return err
+	case errno != 0:
+		return fmt.Errorf("seccomp: %w", errno)
+	case thread != 0:
+		return fmt.Errorf("seccomp: thread %d has a filter of its own", thread)
 	}
 	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err == nil && mode != unix.SECCOMP_MODE_FILTER {
 		return errors.New("the filter is not in force")
@@ -31,79 +33,69 @@ func filterCalls(c Config) error {
 	return nil
 }
 
-// filter is the policy for one kind of processor.
-func filter(c Config, machine *arch.Info) seccomp.Policy {
-	allowed := append(slices.Clone(freely), reading...)
-	allowed = append(allowed, serving...)
-	if c.Signals {
-		allowed = append(allowed, signalling...)
+// Where struct seccomp_data has the parts of a call. Both processors are little-endian.
+const (
+	atNumber    = 0
+	atProcessor = 4
+	atArguments = 16
+)
+
+// x32 marks the numbers of another calling convention of amd64, which comes with the same processor. No call of arm64
+// has such a number.
+const x32 = 0x40000000
+
+// Verdicts.
+const (
+	allow     = uint32(unix.SECCOMP_RET_ALLOW)
+	forbid    = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
+	pretendNo = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
+)
+
+// program is the filter, in instructions of bpf(4). It is assembled here since the library for it brings the system
+// calls of every processor, which each start of the program would sort into maps. The kernel notes which calls are let
+// through whatever their arguments, and does not run the filter for them (Linux 5.11).
+func program(c Config) []unix.SockFilter {
+	p := []unix.SockFilter{
+		load(atProcessor), skipUnless(unix.BPF_JEQ, processor, 2), // to the first verdict
+		load(atNumber), skipUnless(unix.BPF_JGE, x32, 1), verdict(forbid),
+		// The C library falls back to clone, whose flags can be looked at.
+		skipUnless(unix.BPF_JEQ, unix.SYS_CLONE3, 1), verdict(pretendNo),
 	}
-	return seccomp.Policy{
-		DefaultAction: seccomp.ActionErrno,
-		Syscalls: []seccomp.SyscallGroup{
-			// The C library falls back to clone, whose flags can be looked at.
-			{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: known(machine, []string{"clone3"})},
-			{Action: seccomp.ActionAllow, Names: known(machine, allowed), NamesWithCondtions: knownConditions(machine, conditions(c))},
-		},
+	for _, call := range allowed(c) {
+		p = append(p, skipUnless(unix.BPF_JEQ, call, 1), verdict(allow))
+	}
+	for _, c := range conditions(c) {
+		p = append(p, c.program()...)
+	}
+	return append(p, verdict(forbid))
+}
+
+// program decides about one call, if it is that one. Each call has one condition, so nothing later is asked about it.
+func (c condition) program() []unix.SockFilter {
+	low := uint32(atArguments + 8*c.argument)
+	return []unix.SockFilter{
+		skipUnless(unix.BPF_JEQ, c.call, 8),
+		load(low), and(uint32(c.mask)), skipUnless(unix.BPF_JEQ, uint32(c.value), 4),
+		load(low + 4), and(uint32(c.mask >> 32)), skipUnless(unix.BPF_JEQ, uint32(c.value>>32), 1),
+		verdict(allow),
+		verdict(forbid),
 	}
 }
 
-// freely are calls of the Go runtime and of the C library's threads, that reach nothing outside the process.
-var freely = []string{
-	"arch_prctl", "brk", "clock_getres", "clock_gettime", "clock_nanosleep", "epoll_create1", "epoll_ctl", "epoll_pwait",
-	"epoll_pwait2", "epoll_wait", "eventfd2", "exit", "exit_group", "futex", "futex_time64", "getegid", "geteuid", "getgid",
-	"getpid", "getppid", "getrandom", "gettid", "gettimeofday", "getuid", "madvise", "mincore", "mlock", "mlock2", "mremap",
-	"munlock", "munmap", "nanosleep", "poll", "ppoll", "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending",
-	"rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sched_getaffinity", "sched_yield", "set_robust_list", "sigaltstack",
-	"time", "uname",
+// load puts a word of struct seccomp_data into the accumulator, which is all that later instructions look at.
+func load(at uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
 }
 
-// reading are calls that look at files. What can be opened is Landlock's to say.
-var reading = []string{
-	"fstat", "fstatfs", "getdents64", "lseek", "newfstatat", "pread64", "read", "readlink", "readlinkat", "readv", "statx",
+func and(mask uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: mask}
 }
 
-// serving are calls on the connection to the kernel, on the control socket, and at the end: the socket is removed, the
-// watcher waited for. getsid tells the scope of a caller. io_uring_enter reaches only rings that exist, which
-// internal/uring has restricted.
-var serving = []string{
-	"accept4", "close", "fcntl", "getpeername", "getsid", "getsockname", "getsockopt", "io_uring_enter", "pwrite64", "setsockopt", "shutdown",
-	"unlinkat", "wait4", "waitid", "write", "writev",
+// skipUnless skips n instructions unless the comparison with value holds.
+func skipUnless(comparison uint16, value uint32, n uint8) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_K | comparison, Jf: n, K: value}
 }
 
-// signalling are calls of the daemon of `run`, which ends and stops the others.
-var signalling = []string{"kill", "pidfd_open", "pidfd_send_signal"}
-
-// conditions are calls that are let through with some arguments only.
-func conditions(c Config) []seccomp.NameWithConditions {
-	list := []seccomp.NameWithConditions{
-		with("clone", 0, seccomp.BitsSet, unix.CLONE_THREAD), // not a process
-		with("mmap", 2, seccomp.BitsNotSet, unix.PROT_EXEC),
-		with("mprotect", 2, seccomp.BitsNotSet, unix.PROT_EXEC),
-		with("prctl", 0, seccomp.Equal, unix.PR_SET_VMA), // the runtime names its memory
-		with("prlimit64", 2, seccomp.Equal, 0),           // asking, not setting
-		with("tgkill", 0, seccomp.Equal, uint64(os.Getpid())),
-	}
-	if len(c.Writable) > 0 {
-		return append(list, with("openat", 2, seccomp.BitsNotSet, unix.O_CREAT))
-	}
-	return append(list, with("openat", 2, seccomp.BitsNotSet, unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC))
-}
-
-// with is a call with a condition on one argument.
-func with(name string, argument uint32, op seccomp.Operation, value uint64) seccomp.NameWithConditions {
-	return seccomp.NameWithConditions{Name: name, Conditions: seccomp.ArgumentConditions{{Argument: argument, Operation: op, Value: value}}}
-}
-
-// known keeps the names that a processor has: newer ones lack the older forms of some calls.
-func known(machine *arch.Info, names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		_, ok := machine.SyscallNames[name]
-		return !ok
-	})
-}
-
-// knownConditions is known for calls with conditions.
-func knownConditions(machine *arch.Info, list []seccomp.NameWithConditions) []seccomp.NameWithConditions {
-	return slices.DeleteFunc(list, func(n seccomp.NameWithConditions) bool { return len(known(machine, []string{n.Name})) == 0 })
+func verdict(action uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: action}
 }

@@ -5,6 +5,7 @@ package hardentest
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"unsafe"
@@ -45,28 +46,29 @@ var attempts = map[string]func(p Place) error{
 	"rename": func(p Place) error {
 		return unix.Rename(filepath.Join(p.Folder, "existing"), filepath.Join(p.Folder, "existing"))
 	},
-	"write to /proc":      func(Place) error { return tryOpen("/proc/self/oom_score_adj", unix.O_WRONLY) },
-	"own memory as file":  func(Place) error { return tryOpen("/proc/self/mem", unix.O_RDWR) },
-	"memory of another":   func(p Place) error { return tryOpen(fmt.Sprintf("/proc/%d/mem", p.Victim), unix.O_RDONLY) },
-	"environ of another":  func(p Place) error { return tryOpen(fmt.Sprintf("/proc/%d/environ", p.Victim), unix.O_RDONLY) },
-	"exec":                tryExec,
-	"fork":                tryFork,
-	"connect to a socket": tryConnect,
-	"TCP":                 func(Place) error { return trySocket(unix.AF_INET) },
-	"netlink":             func(Place) error { return trySocket(unix.AF_NETLINK) },
-	"trace another":       func(p Place) error { return unix.PtraceAttach(p.Victim) },
-	"read another":        tryReadMemory,
-	"signal another":      func(p Place) error { return unix.Kill(p.Victim, unix.SIGWINCH) },
-	"mount":               func(p Place) error { return unless(unix.Mount("none", p.Folder, "no such type", 0, ""), unix.ENODEV) },
-	"unmount":             func(p Place) error { return unless(unix.Unmount(p.Folder, 0), unix.EINVAL) },
-	"chroot":              func(Place) error { return unix.Chroot("/") },
-	"change the uid":      func(Place) error { return call(unix.SYS_SETRESUID, ^uintptr(0), ^uintptr(0), ^uintptr(0)) },
-	"become dumpable":     func(Place) error { return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) },
-	"raise the core":      func(Place) error { return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}) },
-	"namespaces":          func(Place) error { return unless(unix.Unshare(unix.CLONE_NEWUSER), unix.EINVAL) },
-	"write and execute":   tryExecutable,
-	"memfd":               func(Place) error { fd, err := unix.MemfdCreate("x", 0); return closing(fd, err) },
-	"bpf":                 func(Place) error { return call(unix.SYS_BPF, 0, 0, 0) },
+	"write to /proc":       func(Place) error { return tryOpen("/proc/self/oom_score_adj", unix.O_WRONLY) },
+	"own memory as file":   func(Place) error { return tryOpen("/proc/self/mem", unix.O_RDWR) },
+	"memory of another":    func(p Place) error { return tryOpen(fmt.Sprintf("/proc/%d/mem", p.Victim), unix.O_RDONLY) },
+	"environ of another":   func(p Place) error { return tryOpen(fmt.Sprintf("/proc/%d/environ", p.Victim), unix.O_RDONLY) },
+	"exec":                 tryExec,
+	"fork":                 func(Place) error { return tryFork(uintptr(unix.SIGCHLD)) },
+	"fork as another call": tryForkAsOther,
+	"connect to a socket":  tryConnect,
+	"TCP":                  func(Place) error { return trySocket(unix.AF_INET) },
+	"netlink":              func(Place) error { return trySocket(unix.AF_NETLINK) },
+	"trace another":        func(p Place) error { return unix.PtraceAttach(p.Victim) },
+	"read another":         tryReadMemory,
+	"signal another":       func(p Place) error { return unix.Kill(p.Victim, unix.SIGWINCH) },
+	"mount":                func(p Place) error { return unless(unix.Mount("none", p.Folder, "no such type", 0, ""), unix.ENODEV) },
+	"unmount":              func(p Place) error { return unless(unix.Unmount(p.Folder, 0), unix.EINVAL) },
+	"chroot":               func(Place) error { return unix.Chroot("/") },
+	"change the uid":       func(Place) error { return call(unix.SYS_SETRESUID, ^uintptr(0), ^uintptr(0), ^uintptr(0)) },
+	"become dumpable":      func(Place) error { return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) },
+	"raise the core":       func(Place) error { return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}) },
+	"namespaces":           func(Place) error { return unless(unix.Unshare(unix.CLONE_NEWUSER), unix.EINVAL) },
+	"write and execute":    tryExecutable,
+	"memfd":                func(Place) error { fd, err := unix.MemfdCreate("x", 0); return closing(fd, err) },
+	"bpf":                  func(Place) error { return call(unix.SYS_BPF, 0, 0, 0) },
 	"io_uring": func(Place) error {
 		var p [120]byte
 		return call(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&p)), 0)
@@ -136,9 +138,16 @@ func unless(err error, late unix.Errno) error {
 	return err
 }
 
+// tryForkAsOther makes a process with flags that are the number of another call, for a filter that takes an argument
+// for the number once it has looked at it. The flags are also the signal that tells of its end.
+func tryForkAsOther(Place) error {
+	signal.Ignore(unix.SIGUSR1)
+	return tryFork(unix.SYS_MPROTECT)
+}
+
 // tryFork makes a process that ends at once.
-func tryFork(Place) error {
-	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+func tryFork(flags uintptr) error {
+	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, flags, 0, 0, 0, 0, 0)
 	switch {
 	case errno != 0:
 		return errno
@@ -148,7 +157,7 @@ func tryFork(Place) error {
 		}
 	}
 	var status unix.WaitStatus
-	_, _ = unix.Wait4(int(pid), &status, 0, nil)
+	_, _ = unix.Wait4(int(pid), &status, unix.WALL, nil)
 	return nil
 }
 
