@@ -11,6 +11,8 @@ import (
 
 	"safetmp/internal/config"
 	"safetmp/internal/daemon"
+	"safetmp/internal/launch"
+	"safetmp/internal/mount"
 	"safetmp/internal/sandbox"
 )
 
@@ -46,7 +48,11 @@ func runDaemonStage(fd int, args []string) error {
 }
 
 // runServer is the filesystem of `run` as package sandbox wants it.
-type runServer struct{ daemon *daemon.Daemon }
+type runServer struct {
+	options config.Options
+	mounted *mount.Mounted
+	daemon  *daemon.Daemon // nil if it does not serve
+}
 
 // runOptions travel from the front to the process that serves.
 type runOptions struct {
@@ -55,7 +61,7 @@ type runOptions struct {
 	Log bool `json:"log"`
 }
 
-// start mounts and serves.
+// start mounts.
 func (s *runServer) start(options json.RawMessage, mountpoint string) (sandbox.Server, error) {
 	var opts runOptions
 	if err := json.Unmarshal(options, &opts); err != nil {
@@ -65,23 +71,34 @@ func (s *runServer) start(options json.RawMessage, mountpoint string) (sandbox.S
 		slog.SetDefault(slog.New(slog.DiscardHandler))
 	}
 	opts.Mountpoint = mountpoint
-	d, err := mountAndServe(opts.Options)
+	mounted, err := launch.Attach(opts.Options)
 	if err != nil {
 		return nil, err
 	}
+	_ = mounted.Covered.Close()
+	s.options, s.mounted = opts.Options, mounted
+	return s, nil
+}
+
+// Serve serves what is mounted, and takes from this process what it does not need any more.
+func (s *runServer) Serve() error {
+	d, err := daemon.Start(s.options, s.mounted)
+	if err != nil {
+		return err
+	}
 	s.daemon = d
 	slog.Info(d.Secrecy())
-	return s, nil
+	return nil
 }
 
 // Done is closed when the filesystem has ended.
 func (s *runServer) Done() <-chan struct{} { return s.daemon.Ended() }
 
-// Harden takes from this process what it does not need any more.
-func (s *runServer) Harden() { s.daemon.Harden(true) }
-
-// Shutdown ends and wipes the filesystem.
+// Shutdown ends and wipes the filesystem. One that was not served holds nothing and ends with its namespace.
 func (s *runServer) Shutdown() (string, error) {
+	if s.daemon == nil {
+		return "", nil
+	}
 	status := s.daemon.Status()
 	refusals, warnings := status.Refusals, status.Warnings
 	report, err := s.daemon.Shutdown(true)

@@ -5,19 +5,8 @@ import (
 
 	"safetmp/internal/config"
 	"safetmp/internal/control"
-	"safetmp/internal/daemon"
 	"safetmp/internal/launch"
 )
-
-// mountAndServe mounts the filesystem of `run`, whose mount ends with its namespace, and returns once it answers.
-func mountAndServe(opts config.Options) (*daemon.Daemon, error) {
-	mounted, err := launch.Attach(opts)
-	if err != nil {
-		return nil, err
-	}
-	_ = mounted.Covered.Close()
-	return daemon.Start(opts, mounted)
-}
 
 // serveInForeground serves in this process, has tell print what to know at its start, and prints how it ended.
 func (a *app) serveInForeground(opts config.Options, tell func(config.Options, launch.Started)) error {

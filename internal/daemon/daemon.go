@@ -25,8 +25,13 @@ import (
 const lostLinger = time.Second
 
 // gcPercent bounds the garbage in the daemon's heap, in percent of what is in
-// use: fs charges an entry for its share of it.
-const gcPercent = 25
+// use: fs charges an entry for its share of it. It holds once the mount is
+// gcAfter old: what starting took is garbage at once, and to collect it would
+// take as long as all the rest of a `run` that ends at once.
+const (
+	gcPercent = 25
+	gcAfter   = time.Second
+)
 
 // Daemon serves one mount.
 type Daemon struct {
@@ -57,16 +62,23 @@ type Daemon struct {
 	report control.Report
 }
 
-// Start is StartGuarded without a watcher: the daemon unmounts by itself, and is
-// not hardened until Harden is called.
-func Start(opts config.Options, m *mount.Mounted) (*Daemon, error) { return StartGuarded(opts, m, nil) }
+// Start is StartGuarded without a watcher, for `run`: the mount ends with its
+// namespace, and the daemon may signal other processes.
+func Start(opts config.Options, m *mount.Mounted) (*Daemon, error) {
+	return serve(opts, m, nil, func(d *Daemon) { d.harden(true) })
+}
 
 // StartGuarded serves the filesystem m as opts describe it and returns once it
 // answers. The daemon owns m and its watcher g from now on, also if it fails,
 // and the process is hardened: it opens, starts and connects nothing any more.
 func StartGuarded(opts config.Options, m *mount.Mounted, g *watch.Guard) (*Daemon, error) {
+	return serve(opts, m, g, func(d *Daemon) { d.harden(false) })
+}
+
+// serve has the process hardened when all is set up, before the first request.
+func serve(opts config.Options, m *mount.Mounted, g *watch.Guard, harden func(*Daemon)) (*Daemon, error) {
 	hide()
-	debug.SetGCPercent(gcPercent)
+	time.AfterFunc(gcAfter, func() { debug.SetGCPercent(gcPercent) })
 	d := &Daemon{opts: opts, mounted: m, guard: g, started: time.Now(), eventKey: newEventKey(), ended: make(chan struct{})}
 	if err := d.assemble(); err != nil {
 		_ = mount.Detach(m.Entry)
@@ -77,9 +89,7 @@ func StartGuarded(opts config.Options, m *mount.Mounted, g *watch.Guard) (*Daemo
 	if err := d.listen(); err != nil {
 		slog.Warn("no control socket: status, ls and the report of umount are not available", "error", err)
 	}
-	if g != nil {
-		d.Harden(false)
-	}
+	harden(d)
 	if err := d.conn.Serve(); err != nil {
 		_ = g.ForceDetach(m.Entry)
 		d.finish(true)

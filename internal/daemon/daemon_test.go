@@ -35,7 +35,7 @@ func start(t *testing.T) (*Daemon, string) {
 	m, err := mount.Mount(mount.Spec{Mountpoint: dir, Source: "safetmp", NoSymfollow: true, MaxRead: fuseconn.MaxWrite})
 	require.NoError(t, err)
 	opts := config.Options{Version: "test", Mountpoint: dir, Profile: "tmpdir", SizeBytes: 64 << 20, Inodes: 1000, Mode: 0700}
-	d, err := Start(opts, m)
+	d, err := serve(opts, m, nil, func(*Daemon) {}) // the test goes on in this process
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_, err := d.Shutdown(true)

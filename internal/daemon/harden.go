@@ -16,11 +16,11 @@ func hide() {
 	}
 }
 
-// Harden takes from the process what a daemon that is set up does not need; see
+// harden takes from the process what a daemon that is set up does not need; see
 // package harden. signals leaves it the right to signal other processes, which
 // the one of `run` has to end. A layer that cannot be had is no reason not to
 // mount: the files are safe without.
-func (d *Daemon) Harden(signals bool) {
+func (d *Daemon) harden(signals bool) {
 	probe := testProbe()
 	c := harden.Config{Signals: signals, Writable: testWritable()}
 	if d.control != nil {

@@ -115,7 +115,7 @@ func (c *Conn) busy() bool {
 // Preconditions: Stop has returned.
 func (c *Conn) Wipe() {
 	for _, r := range c.readers {
-		clear(r.out)
+		r.out.wipe()
 	}
 }
 

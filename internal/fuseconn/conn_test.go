@@ -187,8 +187,8 @@ func TestBuffersAreOverwritten(t *testing.T) {
 	r := c.readers[0]
 	request := message(opWrite, 8, node, words(0, 0, 0, 0, uint32(len(secret)), 0, 0, 0, 0, 0), secret)
 	serveOne := func(msg []byte) []byte {
-		copy(r.in, msg)
-		require.True(t, bytes.Contains(r.in, msg), "the request is in the buffer")
+		copy(r.in.bytes, msg)
+		require.True(t, bytes.Contains(r.in.bytes, msg), "the request is in the buffer")
 		c.serve(r, len(msg))
 		h, body := reply(t, kernel)
 		require.Zero(t, h.Status)
@@ -197,13 +197,13 @@ func TestBuffersAreOverwritten(t *testing.T) {
 	serveOne(request)
 	body := serveOne(message(opRead, 9, node, words(0, 0, 0, 0, uint32(len(secret)), 0, 0, 0, 0, 0)))
 	require.Equal(t, secret, body, "the marker went through the reply buffer")
-	assert.False(t, bytes.Contains(r.in, []byte("marker")))
-	assert.False(t, bytes.Contains(r.out, []byte("marker")))
+	assert.False(t, bytes.Contains(r.in.bytes, []byte("marker")))
+	assert.False(t, bytes.Contains(r.out.bytes, []byte("marker")))
 	value := []byte("marker-in-an-attribute")
 	serveOne(message(opSetxattr, 10, node, words(uint32(len(value)), 0), []byte("user.a\x00"), value))
 	require.Equal(t, value, serveOne(message(opGetxattr, 11, node, words(100, 0), []byte("user.a\x00"))))
-	assert.False(t, bytes.Contains(r.in, []byte("marker")))
-	assert.False(t, bytes.Contains(r.out, []byte("marker")))
+	assert.False(t, bytes.Contains(r.in.bytes, []byte("marker")))
+	assert.False(t, bytes.Contains(r.out.bytes, []byte("marker")))
 }
 
 func TestPanicInOneRequestIsEIOForThatRequest(t *testing.T) {

@@ -112,7 +112,7 @@ func (q *queue) free() {
 		_ = unix.Close(q.wake)
 	}
 	for _, s := range q.slots {
-		freeBuffer(s.memory)
+		s.buffer.free()
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // reader is one thread that reads requests from the device.
 type reader struct {
-	in, out []byte
+	in, out buffer
 	pad     scrubPad
 	busy    atomic.Bool // a request is being handled
 }
@@ -25,7 +25,7 @@ func (c *Conn) makeReaders(n, size int) error {
 		}
 		out, err := newBuffer(size + headroom)
 		if err != nil {
-			freeBuffer(in)
+			in.free()
 			return err
 		}
 		c.readers = append(c.readers, &reader{in: in, out: out})
@@ -35,8 +35,8 @@ func (c *Conn) makeReaders(n, size int) error {
 
 func (c *Conn) freeReaders() {
 	for _, r := range c.readers {
-		freeBuffer(r.in)
-		freeBuffer(r.out)
+		r.in.free()
+		r.out.free()
 	}
 	c.readers = nil
 }
@@ -46,7 +46,7 @@ func (c *Conn) loop(r *reader) {
 	runtime.LockOSThread() // for good: the thread ends with its goroutine
 	blockSignals()
 	for {
-		n, err := unix.Read(c.fd, r.in)
+		n, err := unix.Read(c.fd, r.in.bytes)
 		switch {
 		case err == nil && n > 0:
 			c.serve(r, n)
@@ -63,15 +63,16 @@ func (c *Conn) loop(r *reader) {
 	}
 }
 
-// serve handles the request in r.in[:n], replies and overwrites both buffers.
+// serve handles the request in r.in, of n bytes, replies and overwrites both buffers.
 func (c *Conn) serve(r *reader, n int) {
 	r.busy.Store(true)
 	defer r.busy.Store(false)
-	reply := c.handle(request{head: r.in[:n]}, r.out)
+	in, out := r.in.bytes, r.out.bytes
+	reply := c.handle(request{head: in[:n]}, out)
 	if len(reply) > 0 {
 		c.write(reply)
 	}
-	clear(r.in[:n])
-	clear(r.out[:max(len(reply), scratch)])
+	clear(in[:n])
+	clear(out[:max(len(reply), scratch)])
 	scrubRegisters(&r.pad)
 }

@@ -12,7 +12,8 @@ import (
 // into the first page and the payload behind it; the payload of the reply takes
 // the place of the request's.
 type slot struct {
-	memory  []byte
+	buffer  buffer
+	memory  []byte // of buffer
 	out     []byte // header of a reply and payload, in one piece
 	vectors *[2]unix.Iovec
 }
@@ -28,11 +29,12 @@ const (
 )
 
 func newSlot(maxWrite int) (*slot, error) {
-	memory, err := newBuffer(headerPage + maxWrite)
+	b, err := newBuffer(headerPage + maxWrite)
 	if err != nil {
 		return nil, err
 	}
-	s := &slot{memory: memory, out: memory[headerPage-outHeaderSize:], vectors: new([2]unix.Iovec)}
+	memory := b.bytes
+	s := &slot{buffer: b, memory: memory, out: memory[headerPage-outHeaderSize:], vectors: new([2]unix.Iovec)}
 	s.vectors[0].Base, s.vectors[1].Base = &memory[0], &memory[headerPage]
 	s.vectors[0].SetLen(headersSize)
 	s.vectors[1].SetLen(maxWrite)

@@ -72,7 +72,7 @@ func TestSlotsAnswerAsReadersDo(t *testing.T) {
 	out := make([]byte, MaxWrite+headroom)
 	s, err := newSlot(minRingWrite)
 	require.NoError(t, err)
-	defer freeBuffer(s.memory)
+	defer s.buffer.free()
 	for i, r := range history(contents) {
 		unique := uint64(i + 2)
 		want := byRead.handle(request{head: message(r.op, unique, r.node, r.args, r.behind)}, out)
@@ -98,7 +98,7 @@ func TestSlotsAnswerAsReadersDo(t *testing.T) {
 func TestSlotBelievesNoLength(t *testing.T) {
 	s, err := newSlot(minRingWrite)
 	require.NoError(t, err)
-	defer freeBuffer(s.memory)
+	defer s.buffer.free()
 	for _, length := range []uint32{0, 39, 40, 1 << 20, 1<<32 - 1} {
 		for _, size := range []uint32{0, 1, minRingWrite, minRingWrite + 1, 1<<32 - 1} {
 			s.fill(2, step{op: opWrite, node: 1})

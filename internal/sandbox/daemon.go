@@ -59,7 +59,7 @@ func Daemon(fd int, initWords, args []string, start StartServer) error {
 	return nil
 }
 
-// prepare makes the namespace ours, mounts and starts I.
+// prepare makes the namespace ours, mounts, and serves while I starts, which takes about as long.
 func (d *daemon) prepare(initWords, args []string) (err error) {
 	// Mounts of the host still arrive here, ours do not leave (mount_namespaces(7)).
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
@@ -78,7 +78,9 @@ func (d *daemon) prepare(initWords, args []string) (err error) {
 	}
 	letGo(d.spec.Inherited, 0, 1)
 	_ = os.Chdir("/")
-	d.server.Harden()
+	if err := d.server.Serve(); err != nil {
+		return d.refused("mounting", err)
+	}
 	d.init.link.send(message{Kind: kindSpec, Spec: d.spec})
 	return nil
 }

@@ -125,6 +125,7 @@ func playInit(args []string) int {
 // stubOptions choose how the server in these tests behaves: a plain tmpfs instead of the filesystem.
 type stubOptions struct {
 	FailStart    bool
+	FailServe    bool
 	FailShutdown bool
 	// EndFile ends the server as an unmount would, once a file of this name appears on it.
 	EndFile string
@@ -169,7 +170,12 @@ func (s *stub) endOn(file string) {
 
 func (s *stub) Done() <-chan struct{} { return s.done }
 
-func (s *stub) Harden() {}
+func (s *stub) Serve() error {
+	if s.options.FailServe {
+		return hintedError{errors.New("the stub does not serve, as asked")}
+	}
+	return nil
+}
 
 func (s *stub) Shutdown() (string, error) {
 	if err := unix.Unmount(s.mountpoint, 0); err != nil {

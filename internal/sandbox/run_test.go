@@ -169,6 +169,13 @@ func TestServerFailures(t *testing.T) {
 		assert.Equal(t, "error: mounting: the stub fails as asked\nhint: a hint\n", b.errors())
 		assert.Empty(t, b.output())
 	})
+	t.Run("serve", func(t *testing.T) {
+		b := newBox(t, asUser())
+		b.call.Stub.FailServe = true
+		assert.Equal(t, 125, b.run("echo", "never"))
+		assert.Equal(t, "error: mounting: the stub does not serve, as asked\nhint: a hint\n", b.errors())
+		assert.Empty(t, b.output())
+	})
 	t.Run("shutdown", func(t *testing.T) {
 		b := newBox(t, asUser())
 		b.call.Stub.FailShutdown = true

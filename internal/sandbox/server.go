@@ -10,18 +10,19 @@ import (
 
 // Server serves the filesystem in D. Its methods are called from one goroutine.
 type Server interface {
-	// Done is closed when the filesystem has ended by itself: unmounted, aborted.
+	// Done is closed when the filesystem has ended by itself: unmounted, aborted. Preconditions: Serve has succeeded.
 	Done() <-chan struct{}
-	// Harden is called once, before the command starts: from now on D starts nothing, opens nothing and mounts
-	// nothing. It reads and writes its links, signals F and I, and waits for I.
-	Harden()
-	// Shutdown ends the filesystem, whoever uses it, and returns once everything is wiped, with one line on how it
-	// went. An error says that the wipe is not certain.
+	// Serve is called once, before the command starts, and returns once the filesystem answers. Before that D has
+	// started all it will: from now on it starts nothing, opens nothing and mounts nothing. It reads and writes its
+	// links, signals F and I, and waits for I. An error with a method Hint() string shows its hint to the caller.
+	Serve() error
+	// Shutdown ends the filesystem, whoever uses it, also if it was not served, and returns once everything is wiped,
+	// with one line on how it went. An error says that the wipe is not certain.
 	Shutdown() (report string, err error)
 }
 
-// StartServer mounts the filesystem on an empty directory, in D's namespaces, and returns once it answers. options
-// are Config.Options. An error with a method Hint() string shows its hint to the caller.
+// StartServer mounts the filesystem on an empty directory, in D's namespaces. It need not answer yet. options are
+// Config.Options. An error with a method Hint() string shows its hint to the caller.
 type StartServer func(options json.RawMessage, mountpoint string) (Server, error)
 
 // fallbackStages are directories that exist everywhere and that few have anything in. D's mounts are its own, so
