@@ -59,11 +59,12 @@ type vault struct {
 	fresh  []byte  // room for one key in clear; guarded by mu, all zero between uses
 
 	mu    mutex[vaultRank]
-	idle  sync.Cond  // signalled when a session ends
-	free  []*session // guarded by mu
-	slots []*keySlot // immutable slice
-	hand  int        // guarded by mu; where the clock looks for a slot next
-	keys  uint64     // guarded by mu; keys made so far
+	idle  sync.Cond       // signalled when a session ends
+	free  []*session      // guarded by mu
+	slots []*keySlot      // immutable slice
+	hand  int             // guarded by mu; where the clock looks for a slot next
+	keys  uint64          // guarded by mu; keys made so far
+	nonce [nonceSize]byte // guarded by mu; see wrapNonceLocked
 	all   [numSessions]session
 }
 
@@ -103,21 +104,25 @@ func (v *vault) withFreshKey(do func(key []byte)) {
 	clear(v.fresh)
 }
 
-// newKey makes the key of a blob.
+// newKey makes the key of a blob, expanded at once, since something is about to be written under it.
 func (v *vault) newKey() *fileKey {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.keys++
 	k := &fileKey{id: v.keys}
 	v.withFreshKey(func(key []byte) {
-		v.master.aead.Seal(k.wrapped[:0], k.wrapNonce(), key, nil)
+		v.master.aead.Seal(k.wrapped[:0], v.wrapNonceLocked(k), key, nil)
+		v.expandLocked(k, key)
 	})
 	return k
 }
 
-// wrapNonce is the nonce under which a key is wrapped, once in its life.
-func (k *fileKey) wrapNonce() []byte {
-	return binary.BigEndian.AppendUint64(make([]byte, nonceSize-8, nonceSize), k.id)
+// wrapNonceLocked is the nonce under which a key is wrapped, once in its life. It holds until the next call.
+//
+// Preconditions: mu is held.
+func (v *vault) wrapNonceLocked(k *fileKey) []byte {
+	binary.BigEndian.PutUint64(v.nonce[nonceSize-8:], k.id)
+	return v.nonce[:]
 }
 
 // destroy makes a key unusable, and so everything that was sealed under it. Preconditions: no session works with it.
@@ -173,26 +178,32 @@ func (c *session) end() {
 	v.idle.Signal()
 }
 
-// loadLocked expands a key, if it is not, into a slot that nobody uses, of which there is always one: there are more than
-// sessions.
+// loadLocked expands a key, if it is not.
 //
 // Preconditions: mu is held.
 func (v *vault) loadLocked(k *fileKey) error {
 	if k.slot != nil {
 		return nil
 	}
+	key, err := v.master.aead.Open(v.fresh[:0], v.wrapNonceLocked(k), k.wrapped[:], nil)
+	if err != nil {
+		return errKeyCorrupt
+	}
+	v.expandLocked(k, key)
+	clear(v.fresh)
+	return nil
+}
+
+// expandLocked expands a key into a slot that nobody uses, of which there is always one: there are more than sessions.
+//
+// Preconditions: mu is held.
+func (v *vault) expandLocked(k *fileKey, key []byte) {
 	s := v.victimLocked()
 	if s.key != nil {
 		v.vacateLocked(s)
 	}
-	key, err := v.master.aead.Open(v.fresh[:0], k.wrapNonce(), k.wrapped[:], nil)
-	if err != nil {
-		return errKeyCorrupt
-	}
 	s.place.expand(key)
-	clear(v.fresh)
 	s.key, k.slot = k, s
-	return nil
 }
 
 // victimLocked chooses the slot to use next: one that was not used since the clock's hand last passed. Preconditions: mu is held.

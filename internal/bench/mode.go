@@ -40,6 +40,7 @@ func Modes() []Mode {
 		{Name: "safetmp-uring", start: withRings(safetmp("--transport", "uring", "--encrypt", "off"))},
 		{Name: "safetmp-passthrough", start: safetmp("--io", "passthrough", "--encrypt", "off")},
 		{Name: "safetmp-encrypted", start: safetmp("--transport", "dev", "--encrypt", "on")},
+		{Name: "safetmp-encrypted-uring", start: withRings(safetmp("--transport", "uring", "--encrypt", "on"))},
 		{Name: "safetmp-checked", start: safetmp("--transport", "dev", "--encrypt", "off", "--default-permissions")},
 		{Name: "safetmp-shared", start: safetmp("--transport", "dev", "--encrypt", "off", "--shared")},
 		{Name: "gocryptfs", Peer: true, start: peer("gocryptfs", []string{"-init", "-q", "-scryptn", "10", "-extpass", "echo bench", "SCRATCH"},

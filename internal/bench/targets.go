@@ -38,7 +38,8 @@ var targets = []target{
 	{"random access over rings", directly, "safetmp-uring", 2.5, "go-fuse-memfs"},
 	{"encrypted reading", reading, "safetmp-encrypted", 1.3, "gocryptfs"},
 	{"encrypted writing", writing, "safetmp-encrypted", 2, "gocryptfs"},
-	{"encrypted small files", append([]string{"untar"}, creating...), "safetmp-encrypted", 3, "gocryptfs"},
+	{"encrypted small files over rings", append([]string{"untar"}, creating...), "safetmp-encrypted-uring", 3, "gocryptfs"},
+	{"encrypted small files without rings", append([]string{"untar"}, creating...), "safetmp-encrypted", 3, "gocryptfs"},
 	{"a command in a private /tmp", []string{rowRun}, "safetmp", 0.5, "bwrap"},
 }
 

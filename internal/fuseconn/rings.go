@@ -1,9 +1,6 @@
 package fuseconn
 
-import (
-	"runtime"
-	"time"
-)
+import "time"
 
 // rings are the queues of a connection. A nil *rings has none.
 type rings struct {
@@ -30,9 +27,6 @@ func newRings(c *Conn, n, depth, maxWrite int) (*rings, error) {
 		r.abandon()
 		return nil, explainRing(failed)
 	}
-	// Where every processor of the runtime is taken, a thread that has received
-	// a request would wait for one, and its caller with it.
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	return r, nil
 }
 
@@ -83,6 +77,14 @@ func (r *rings) close(grace time.Duration) {
 			return
 		}
 	}
+}
+
+// count is the number of queues.
+func (r *rings) count() int {
+	if r == nil {
+		return 0
+	}
+	return len(r.queues)
 }
 
 // busy says whether a request is being handled.

@@ -78,6 +78,7 @@ func (c *Conn) chooseTransport(offered uint64) (maxWrite int, err error) {
 		}
 	}
 	c.state.Store(&state)
+	keepOneFree(max(readers, c.rings.count()))
 	if err := c.makeReaders(readers, maxWrite); err != nil {
 		c.rings.abandon()
 		c.rings = nil
@@ -85,6 +86,16 @@ func (c *Conn) chooseTransport(offered uint64) (maxWrite int, err error) {
 		return 0, err
 	}
 	return maxWrite, nil
+}
+
+// keepOneFree gives the Go scheduler a processor more than there are threads
+// that requests come to. A thread that waits in the kernel keeps its processor;
+// where none is free, the runtime takes it away after 20 microseconds and wakes
+// another thread for it, and the request that comes next has to get one first.
+func keepOneFree(threads int) {
+	if runtime.GOMAXPROCS(0) <= threads {
+		runtime.GOMAXPROCS(threads + 1)
+	}
 }
 
 // makeRings makes the rings if the kernel offers them.
