@@ -14,14 +14,15 @@ func (f *FS) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) f
 	if err != nil {
 		return toStatus(err)
 	}
-	ino.giveAttr(out)
+	ino.giveAttr(callerOf(&in.InHeader), out)
 	return fuse.OK
 }
 
-func (ino *inode) giveAttr(out *fuse.AttrOut) {
+func (ino *inode) giveAttr(c caller, out *fuse.AttrOut) {
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
 	ino.attrLocked(&out.Attr)
+	ino.toldLocked(c)
 	out.SetTimeout(forever)
 }
 
@@ -63,7 +64,7 @@ func (f *FS) setAttr(c caller, in *fuse.SetAttrIn, out *fuse.AttrOut) error {
 	if in.Valid&fuse.FATTR_MODE != 0 {
 		ino.mode = ino.mode&syscall.S_IFMT | mode
 	}
-	if in.Valid&fuse.FATTR_KILL_SUIDGID != 0 {
+	if in.Valid&fuse.FATTR_KILL_SUIDGID != 0 && !isChown(in) { // else it was done, by the group that it had
 		ino.killPrivLocked(c)
 	}
 	ino.setTimesLocked(in, now)
@@ -71,7 +72,7 @@ func (f *FS) setAttr(c caller, in *fuse.SetAttrIn, out *fuse.AttrOut) error {
 		ino.ctime = now
 	}
 	ino.mu.Unlock()
-	ino.giveAttr(out)
+	ino.giveAttr(c, out)
 	return nil
 }
 
@@ -132,7 +133,7 @@ func (f *FS) applyOwner(c caller, ino *inode, in *fuse.SetAttrIn) (moved bool, e
 		ino.uid, moved = in.Uid, true
 	}
 	if !ino.isDir() {
-		ino.killPrivLocked(c) // by the group that it had
+		ino.killPrivLocked(c)
 	}
 	if in.Valid&fuse.FATTR_GID != 0 {
 		ino.gid = in.Gid

@@ -102,7 +102,8 @@ func (f *FS) bear(c caller, nodeid uint64, b birth, out *fuse.EntryOut) (*inode,
 		f.unreserve(c.uid, room)
 		return nil, err
 	}
-	f.giveEntry(dir, e.ino, out)
+	f.overtake(c, dir)
+	f.giveEntry(c, dir, e.ino, out)
 	return e.ino, nil
 }
 
@@ -256,6 +257,6 @@ func (f *FS) tmpfile(c caller, nodeid uint64, rawMode uint32, out *fuse.EntryOut
 	}
 	ino := f.conceive(c, dir, mode, "")
 	f.orphans.Add(1)
-	f.giveEntry(dir, ino, out)
+	f.giveEntry(c, dir, ino, out)
 	return ino, nil
 }

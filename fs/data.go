@@ -103,6 +103,9 @@ func (f *FS) write(in *fuse.WriteIn, data []byte) (int, error) {
 		ino.killPrivLocked(callerOf(&in.InHeader))
 	}
 	ino.mu.Unlock()
+	if in.WriteFlags&fuse.WRITE_CACHE != 0 {
+		f.overtakeLater(ino)
+	}
 	return n, nil
 }
 
@@ -145,7 +148,9 @@ func (f *FS) fallocate(in *fuse.FallocateIn) error {
 		return syscall.EOPNOTSUPP
 	}
 	if err == nil {
-		f.modified(ino, callerOf(&in.InHeader))
+		c := callerOf(&in.InHeader)
+		f.modified(ino, c)
+		f.overtake(c, ino)
 	}
 	return f.noteCorrupt(ino, err)
 }

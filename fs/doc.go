@@ -64,7 +64,8 @@
 // of a shared mount every entry timeout is zero, hence every path walk asks
 // again with the caller's credentials; everywhere else entries, attributes and
 // negative entries are cached without limit, since only this kernel changes
-// them. A dentry that a rename takes into such a root brings its timeout along
+// them. After changes for which the kernel drops no earlier answer it is told to
+// (see overtake). A dentry that a rename takes into such a root brings its timeout along
 // and is expired with the reply; where the kernel cannot do that (before Linux
 // 6.16), nothing is cached on a shared mount. Of the two names of an entry the kernel caches the requested one; see
 // AllowNameCache for what happens when the entry is removed by the other.

@@ -10,13 +10,14 @@ import (
 const expiryBacklog = 1 << 16
 
 // Expired is what the kernel is to drop from its caches: the entry Name of the
-// directory Parent, which no longer means what it did, or, with Pages set, all
-// pages of the file Pages, or what is cached of the directory Pages; either way
-// its attributes are asked for again.
+// directory Parent, which no longer means what it did; with Pages set, all pages
+// of the file Pages, or what is cached of the directory Pages, and its attributes;
+// with Attr set, the attributes of Attr alone.
 type Expired struct {
 	Parent uint64 // nodeid
 	Name   string // a copy of its own; see Wipe
 	Pages  uint64 // nodeid
+	Attr   uint64 // nodeid
 }
 
 // Wipe overwrites the name, which nothing may read any more.
@@ -58,6 +59,9 @@ func (x *expiry) close() {
 func (f *FS) expire(dir *inode, name string) {
 	f.expiry.add(Expired{Parent: dir.id, Name: keepName(name)})
 }
+
+// expireAttrSoon tells the kernel, soon, to ask again for the attributes.
+func (f *FS) expireAttrSoon(ino *inode) { f.expiry.add(Expired{Attr: ino.id}) }
 
 // expirePages tells the kernel, soon, to drop the pages it caches of a file, or
 // the listing of a directory, and the attributes.

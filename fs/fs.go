@@ -88,6 +88,10 @@ type FS struct {
 	// name; it is set before the first request.
 	expireAll func()
 
+	// expireAttr makes the kernel ask again for attributes; it is set before
+	// the first request, or nil.
+	expireAttr func(nodeid uint64)
+
 	scoped bool // immutable; see scoped
 
 	// answerOpens and openFlags, the FOPEN_ flags of every opened file, are

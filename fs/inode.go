@@ -37,6 +37,7 @@ type inode struct {
 	gone     bool   // given back to the store
 	paged    bool   // the page cache may hold contents although it is bypassed
 	expired  bool   // a lifetime has taken its last name: it cannot be opened any more
+	told     uint32 // the thread that its attributes were told; see toldLocked
 	used     int64  // last use, nanoseconds since FS.started; only with lifetimes
 
 	atime, mtime stamp

@@ -251,6 +251,7 @@ func TestTTLKeepsFilesLinkedElsewhere(t *testing.T) {
 	k.sweep()
 	assert.False(t, k.there(1, "top"))
 	assert.True(t, k.there(other, "third"))
+	assert.Contains(t, k.f.NextExpired(nil), Expired{Attr: file}, "the kernel counts the links anew")
 	_, errno := k.open(file)
 	assert.Zero(t, errno)
 	assert.EqualValues(t, 1, k.attr(file).Nlink)

@@ -43,7 +43,8 @@ func (f *FS) linkTo(c caller, in *fuse.LinkIn, rawName string, out *fuse.EntryOu
 		e.wipeNames(nil)
 		return err
 	}
-	f.giveEntry(dir, ino, out)
+	f.overtake(c, dir)
+	f.giveEntry(c, dir, ino, out)
 	return nil
 }
 

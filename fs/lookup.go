@@ -34,7 +34,7 @@ func (f *FS) lookup(c caller, nodeid uint64, rawName string, out *fuse.EntryOut)
 	if e == nil {
 		return f.negative(dir, out)
 	}
-	f.giveEntry(dir, e.ino, out)
+	f.giveEntry(c, dir, e.ino, out)
 	if e.alias != nil && rawName == e.name {
 		e.alias.looked.Store(true)
 		out.SetEntryTimeout(0)
@@ -56,14 +56,15 @@ func (f *FS) negative(dir *inode, out *fuse.EntryOut) error {
 	return nil
 }
 
-// giveEntry answers with an inode found in dir, to which the kernel then holds
+// giveEntry answers c with an inode found in dir, to which the kernel then holds
 // one more reference.
-func (f *FS) giveEntry(dir *inode, ino *inode, out *fuse.EntryOut) {
+func (f *FS) giveEntry(c caller, dir, ino *inode, out *fuse.EntryOut) {
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
 	f.rememberLocked(ino)
 	*out = fuse.EntryOut{NodeId: ino.id}
 	ino.attrLocked(&out.Attr)
+	ino.toldLocked(c)
 	out.SetAttrTimeout(forever)
 	if f.cacheable(dir) {
 		out.SetEntryTimeout(forever)

@@ -91,6 +91,7 @@ func TestMappedPagesAreDroppedAtTheLastClose(t *testing.T) {
 			_, errno := k.open(node)
 			require.Zero(t, errno)
 		}
+		k.f.inodes.get(node).told = 0 // else what is written back changes what was told
 		touch()
 		require.Zero(t, errno)
 		require.Zero(t, k.release(node))

@@ -81,13 +81,14 @@ func (f *FS) ReadDirPlus(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryL
 	if err != nil {
 		return toStatus(err)
 	}
+	c := callerOf(&in.InHeader)
 	return toStatus(f.list(in, func(e fuse.DirEntry, ino *inode) bool {
 		reply := out.AddDirLookupEntry(e)
 		if reply == nil {
 			return false
 		}
 		if ino != nil && !dir.dir.naming {
-			f.giveEntry(dir, ino, reply)
+			f.giveEntry(c, dir, ino, reply)
 		}
 		return true
 	}))

@@ -27,6 +27,14 @@ func (f *FS) remove(c caller, nodeid uint64, rawName string, wantDir bool) error
 	if err != nil {
 		return err
 	}
+	if err := f.removeFrom(c, dir, rawName, wantDir); err != nil {
+		return err
+	}
+	f.overtake(c, dir)
+	return nil
+}
+
+func (f *FS) removeFrom(c caller, dir *inode, rawName string, wantDir bool) error {
 	s := f.scopeOf(c)
 	dir.dir.mu.Lock()
 	defer dir.dir.mu.Unlock()

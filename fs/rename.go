@@ -26,7 +26,8 @@ type move struct {
 	from, to       *inode // directories
 	rawOld, rawNew string
 	exchange       bool
-	src, dst       *dentry // dst is nil if nothing is there
+	src, dst       *dentry   // dst is nil if nothing is there
+	moved          [2]*inode // what moves, the second only by an exchange
 	now            int64
 }
 
@@ -52,6 +53,7 @@ func (f *FS) rename(c caller, in *fuse.RenameIn, rawOld, rawNew string) error {
 		return err
 	}
 	f.hideFromOthers(m)
+	f.overtake(c, from, to, m.moved[0], m.moved[1])
 	return nil
 }
 
@@ -67,7 +69,9 @@ func (f *FS) carryOut(m *move, noReplace bool) error {
 	if m.dst != nil && noReplace {
 		return syscall.EEXIST
 	}
+	m.moved[0] = m.src.ino
 	if m.exchange {
+		m.moved[1] = m.dst.ino
 		return f.exchangeLocked(m)
 	}
 	return f.moveLocked(m)

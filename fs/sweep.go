@@ -234,8 +234,11 @@ func (f *FS) dropEntryLocked(e *dentry, r *Removal) {
 	if e.alias != nil && e.alias.looked.Load() {
 		f.expire(e.dir, e.name)
 	}
-	if open || e.ino.isDir() {
+	switch {
+	case open || e.ino.isDir():
 		f.expirePages(e.ino)
+	case !last: // the kernel still counts the name that went
+		f.expireAttrSoon(e.ino)
 	}
 }
 

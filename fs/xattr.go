@@ -93,6 +93,15 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 	if len(data) > maxXattrValue {
 		return syscall.E2BIG
 	}
+	if err := f.storeXattr(ino, in.Flags, rawName, data); err != nil {
+		return err
+	}
+	f.overtake(c, ino)
+	return nil
+}
+
+// storeXattr is setXattr of what was allowed.
+func (f *FS) storeXattr(ino *inode, flags uint32, rawName string, data []byte) error {
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
 	if ino.gone {
@@ -100,9 +109,9 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 	}
 	_, exists := ino.rareLocked().xattrs.get(rawName)
 	switch {
-	case exists && in.Flags&unix.XATTR_CREATE != 0:
+	case exists && flags&unix.XATTR_CREATE != 0:
 		return syscall.EEXIST
-	case !exists && in.Flags&unix.XATTR_REPLACE != 0:
+	case !exists && flags&unix.XATTR_REPLACE != 0:
 		return syscall.ENODATA
 	}
 	if err := f.store.ChargeMeta(ino.uid, xattrBytes(rawName, data)); err != nil {
@@ -121,17 +130,26 @@ func (f *FS) setXattr(c caller, in *fuse.SetXAttrIn, rawName string, data []byte
 func (f *FS) RemoveXAttr(_ <-chan struct{}, h *fuse.InHeader, rawName string) fuse.Status {
 	f.enter(h.NodeId)
 	defer f.leave()
-	return toStatus(f.removeXattr(h, rawName))
+	return toStatus(f.removeXattr(callerOf(h), h.NodeId, rawName))
 }
 
-func (f *FS) removeXattr(h *fuse.InHeader, rawName string) error {
-	ino, err := f.living(h.NodeId)
+func (f *FS) removeXattr(c caller, nodeid uint64, rawName string) error {
+	ino, err := f.living(nodeid)
 	if err != nil {
 		return err
 	}
-	if err := f.judge(callerOf(h), "removexattr", rawName, f.policy.RemoveXattr(rawName)); err != nil {
+	if err := f.judge(c, "removexattr", rawName, f.policy.RemoveXattr(rawName)); err != nil {
 		return err
 	}
+	if err := f.deleteXattr(ino, rawName); err != nil {
+		return err
+	}
+	f.overtake(c, ino)
+	return nil
+}
+
+// deleteXattr is removeXattr of what was allowed.
+func (f *FS) deleteXattr(ino *inode, rawName string) error {
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
 	if _, ok := ino.rareLocked().xattrs.get(rawName); !ok {

@@ -61,7 +61,7 @@ func pair(t *testing.T) (*Conn, int, *bytes.Buffer) {
 // message builds a request: header, op struct, payload.
 func message(op uint32, unique, nodeid uint64, rest ...[]byte) []byte {
 	body := bytes.Join(rest, nil)
-	h := fuse.InHeader{Length: uint32(40 + len(body)), Opcode: op, Unique: unique, NodeId: nodeid}
+	h := fuse.InHeader{Length: uint32(40 + len(body)), Opcode: op, Unique: unique, NodeId: nodeid, Caller: fuse.Caller{Pid: 1}}
 	return append(bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&h)), 40)), body...)
 }
 
@@ -258,8 +258,12 @@ func TestNotifications(t *testing.T) {
 	h, body = reply(t, kernel)
 	assert.EqualValues(t, notifyInvalEntry, h.Status)
 	assert.Equal(t, append(words(42, 0, 4, 0), "name\x00"...), body)
-	c.write(invalPages(42))
+	c.write(invalInode(42, 0))
 	h, body = reply(t, kernel)
 	assert.EqualValues(t, notifyInvalInode, h.Status)
 	assert.Equal(t, words(42, 0, 0, 0, 0, 0), body, "from the start to the end")
+	c.invalAttr(42)
+	h, body = reply(t, kernel)
+	assert.EqualValues(t, notifyInvalInode, h.Status)
+	assert.Equal(t, words(42, 0, ^uint32(0), ^uint32(0), 0, 0), body, "no page at all")
 }

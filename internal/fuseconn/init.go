@@ -83,6 +83,7 @@ func (c *Conn) agree(in *fuse.InitIn, out *fuse.InitOut) error {
 	}
 	*out = parameters(in, flags, maxWrite)
 	c.directMmap = flags&fuse.CAP_DIRECT_IO_ALLOW_MMAP != 0
+	c.fs.OnOvertaken(c.invalAttr)
 	if in.Minor >= epochMinor {
 		c.fs.AllowNameCache(c.incEpoch)
 	}

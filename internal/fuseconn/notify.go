@@ -4,6 +4,8 @@ import (
 	"unsafe"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"safetmp/fs"
 )
 
 // Notification codes (enum fuse_notify_code in include/uapi/linux/fuse.h).
@@ -31,17 +33,28 @@ func (c *Conn) notifyExpired() {
 			return
 		}
 		for _, x := range batch {
-			if x.Pages != 0 {
-				c.write(invalPages(x.Pages))
-				continue
-			}
-			msg := invalEntry(x.Parent, x.Name)
+			msg := expiredMessage(x)
 			c.write(msg)
 			clear(msg)
 			x.Wipe()
 		}
 	}
 }
+
+func expiredMessage(x fs.Expired) []byte {
+	switch {
+	case x.Pages != 0:
+		return invalInode(x.Pages, 0)
+	case x.Attr != 0:
+		return invalInode(x.Attr, attrOnly)
+	}
+	return invalEntry(x.Parent, x.Name)
+}
+
+// invalAttr makes the kernel ask again for the attributes of an inode, and drop
+// those that it is just about to take from an earlier reply. It waits for no
+// request as long as the kernel holds the inode, so it may be sent within one.
+func (c *Conn) invalAttr(nodeid uint64) { c.write(invalInode(nodeid, attrOnly)) }
 
 // invalEntry is the message that drops one name; an unknown one is ENOENT,
 // which write ignores.
@@ -56,12 +69,15 @@ func invalEntry(parent uint64, name string) []byte {
 	return msg
 }
 
-// invalPages is the message that drops all cached pages of an inode, and its
-// attributes; an unknown one is ENOENT, which write ignores.
-func invalPages(nodeid uint64) []byte {
+// attrOnly is the offset that leaves pages alone (fuse_reverse_inval_inode).
+const attrOnly = -1
+
+// invalInode is the message that drops the attributes of an inode, and its cached
+// pages from an offset on; an unknown inode is ENOENT, which write ignores.
+func invalInode(nodeid uint64, from int64) []byte {
 	const size = outHeaderSize + int(unsafe.Sizeof(fuse.NotifyInvalInodeOut{}))
 	msg := make([]byte, size)
 	*(*fuse.OutHeader)(unsafe.Pointer(&msg[0])) = fuse.OutHeader{Length: uint32(size), Status: notifyInvalInode}
-	*(*fuse.NotifyInvalInodeOut)(unsafe.Pointer(&msg[outHeaderSize])) = fuse.NotifyInvalInodeOut{Ino: nodeid}
+	*(*fuse.NotifyInvalInodeOut)(unsafe.Pointer(&msg[outHeaderSize])) = fuse.NotifyInvalInodeOut{Ino: nodeid, Off: from}
 	return msg
 }
