@@ -295,6 +295,33 @@ func TestChownMovesTheShare(t *testing.T) {
 	assert.Greater(t, k.f.store.OwnerUsage(alice).Used, memstore.Bytes(100000))
 }
 
+// The kernel asks for set-id bits to be cleared with every chown(2) of a file
+// (fuse_do_setattr). Set-group-ID without execute stays where the caller is of
+// the group that the file had, whatever group it gets.
+func TestChownClearsSetIDByTheFormerGroup(t *testing.T) {
+	const other = 2000
+	chgrp := func(gid uint32) func(*fuse.SetAttrIn) {
+		return func(in *fuse.SetAttrIn) { in.Valid, in.Gid = fuse.FATTR_GID|fuse.FATTR_KILL_SUIDGID, gid }
+	}
+	for _, c := range []struct {
+		from, to uint32
+		mode     uint32
+		left     uint32
+	}{
+		{alice, other, 02644, 02644},
+		{other, alice, 02644, 0644},
+		{alice, other, 02654, 0654},
+		{alice, other, 06644, 02644},
+	} {
+		k := newKernel(t, "posix")
+		f := k.must(k.mknod(alice, root, "f", syscall.S_IFREG|0644))
+		require.Zero(t, k.setattr(0, f, chgrp(c.from)))
+		require.Zero(t, k.setattr(alice, f, func(in *fuse.SetAttrIn) { in.Valid, in.Mode = fuse.FATTR_MODE, c.mode }))
+		require.Zero(t, k.setattr(alice, f, chgrp(c.to)))
+		assert.Equal(t, c.left, k.attr(f).Mode&07777, "%o from group %d to %d", c.mode, c.from, c.to)
+	}
+}
+
 func TestTimesBeforeTheEpoch(t *testing.T) {
 	k := newKernel(t, "tmpdir")
 	f := k.must(k.create(alice, root, "f"))

@@ -10,6 +10,10 @@ type difference struct {
 	why   string
 }
 
+// furtherGroup is the reason of two rows.
+const furtherGroup = "set-group-ID without execute is cleared where the file's group is not the first one of who changes it: the kernel tells a " +
+	"FUSE daemon no other, and asks for the bit to be cleared with every chown(2) and truncate(2) by an ordinary user"
+
 // differences is the whole list.
 var differences = []difference{
 	{"posixtest", "FcntlFlockLocksFile", "fails on tmpfs: it wants two descriptors of one process to conflict over a POSIX lock, which fcntl_locking(2) " +
@@ -17,6 +21,8 @@ var differences = []difference{
 
 	{"kernel", "idmapped mount: mount_setattr", "a clear refusal, EINVAL: on a mount that may be idmapped the kernel tells the daemon the caller only where " +
 		"something is made (FUSE_ALLOW_IDMAP), and whose names these are could not be told"},
+
+	{"kernel", "groups: chgrp from a further group", furtherGroup},
 
 	{"stress", "fiemap", "not possible on tmpfs either: neither answers FS_IOC_FIEMAP"},
 	{"stress", "verity", "not possible on tmpfs either: neither has fs-verity"},
@@ -29,6 +35,7 @@ var differences = []difference{
 	{"model", "chown to nothing", "chown(2) to -1 and -1 of another user's set-id file is EPERM on tmpfs and clears the bits here: the kernel sends " +
 		"the same request as for a write"},
 	{"model", "set-id without room", "a fallocate(2) that fails with ENOSPC has cleared the set-id bits before: the kernel does so for FUSE before it asks"},
+	{"model", "set-group-ID of a further group", furtherGroup},
 	{"model", "times of a FIFO", "what goes through a FIFO passes inside the kernel, which does not stamp FIFOs of FUSE (S_NOCMTIME)"},
 	{"model", "fallocated is data", "SEEK_DATA and SEEK_HOLE take what fallocate made for data, tmpfs takes it for a hole; lseek(2) allows both"},
 }

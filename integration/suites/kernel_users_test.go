@@ -106,6 +106,13 @@ func probeGroups(t *testing.T, dir string) facts {
 		return firstError(unix.Chmod(own, 0o2755), unix.Chown(own, -1, team))
 	})
 	f["foreign group"] = owners(own)
+	file := dir + "/file"
+	f.as(alice, "set-group-ID without execute", func() error {
+		return firstError(touchFile(file, 0o2644), unix.Chown(file, -1, team))
+	})
+	f["chgrp to a further group"] = owners(file)
+	f.as(alice, "chgrp back", func() error { return unix.Chown(file, -1, alice) })
+	f["chgrp from a further group"] = owners(file)
 	return f
 }
 

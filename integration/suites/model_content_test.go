@@ -57,7 +57,13 @@ var contentOps = []op{
 	}},
 	{"ftruncate", 4, func(t *rapid.T, m *model) call {
 		slot, size := drawSlot(t, m), drawOffset(t)
-		return onSlot(slot, fmt.Sprint(size), func(s *side) string { return errname(unix.Ftruncate(s.fds[slot], size)) })
+		return onSlot(slot, fmt.Sprint(size), func(s *side) string {
+			var st unix.Stat_t
+			if unix.Fstat(s.fds[slot], &st) == nil && ofFurtherGroup(&st) {
+				return "left out"
+			}
+			return errname(unix.Ftruncate(s.fds[slot], size))
+		})
 	}},
 	{"fallocate", 5, drawFallocate},
 	{"lseek", 4, func(t *rapid.T, m *model) call {
@@ -105,7 +111,8 @@ func digest(data []byte, n int, err error) string {
 // truncate leaves out what FUSE cannot tell from an open with O_TRUNC.
 func (s *side) truncate(p place, size int64) string {
 	var st unix.Stat_t
-	if size == 0 && unix.Fstatat(s.dir(p), p.path, &st, 0) == nil && st.Size == 0 && tolerated("model", "truncate of an empty file") {
+	if unix.Fstatat(s.dir(p), p.path, &st, 0) == nil && (ofFurtherGroup(&st) ||
+		size == 0 && st.Size == 0 && tolerated("model", "truncate of an empty file")) {
 		return "left out"
 	}
 	return errname(unix.Truncate(s.path(p), size))
@@ -130,19 +137,18 @@ func drawFallocate(t *rapid.T, m *model) call {
 		if mode&punch == 0 {
 			m.noteSpread(s, slot)
 		}
-		if n == 1<<41 && s.losesSetID(slot) {
+		var st unix.Stat_t
+		if unix.Fstat(s.fds[slot], &st) == nil && (ofFurtherGroup(&st) || n == 1<<41 && losesSetID(&st)) {
 			return "left out"
 		}
 		return errname(unix.Fallocate(s.fds[slot], mode, off, n))
 	})
 }
 
-// losesSetID says that a change by the caller takes set-id bits from the file in
-// a slot. The kernel takes them for fallocate before it asks for the room that
+// losesSetID says that a change by the caller takes set-id bits from a file. The kernel takes them for fallocate before it asks for the room that
 // there is not.
-func (s *side) losesSetID(slot int) bool {
-	var st unix.Stat_t
-	return unix.Fstat(s.fds[slot], &st) == nil && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 && unix.Geteuid() != root &&
+func losesSetID(st *unix.Stat_t) bool {
+	return st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 && unix.Geteuid() != root &&
 		tolerated("model", "set-id without room")
 }
 

@@ -107,11 +107,20 @@ var metaOps = []op{
 }
 
 // clearsOthersSetID says that a chown asks for nothing but that the set-id bits
-// of another user's file be cleared, which FUSE cannot tell from a write.
+// of another user's file be cleared, which FUSE cannot tell from a write, or that
+// set-group-ID goes by a rule that FUSE has no words for.
 func clearsOthersSetID(st *unix.Stat_t, uid, gid int) bool {
 	caller := unix.Geteuid()
-	return uid == -1 && gid == -1 && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 && caller != root && caller != int(st.Uid) &&
+	return ofFurtherGroup(st) || uid == -1 && gid == -1 && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 && caller != root && caller != int(st.Uid) &&
 		tolerated("model", "chown to nothing")
+}
+
+// ofFurtherGroup says that a change by the caller takes set-group-ID from a file
+// because its group is not the caller's first.
+func ofFurtherGroup(st *unix.Stat_t) bool {
+	const keepsForGroup = unix.S_ISGID | unix.S_IXGRP
+	return st.Mode&keepsForGroup == unix.S_ISGID && st.Gid == team && unix.Geteuid() != root &&
+		tolerated("model", "set-group-ID of a further group")
 }
 
 // drawID is a uid or gid to give a file to. Under a policy that refuses chown

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -127,8 +128,10 @@ func (m *model) run(t *testing.T, d time.Duration) {
 	for _, s := range m.sides() {
 		m.owner.do(func() { before[s], _ = useOf(s.home) })
 	}
+	next := seeds(t)
 	deadline := time.Now().Add(d)
 	for time.Now().Before(deadline) {
+		setFlag(t, "rapid.seed", next())
 		rapid.Check(t, func(rt *rapid.T) {
 			if m.failing || time.Now().Before(deadline) {
 				m.sequence(rt)
@@ -139,6 +142,23 @@ func (m *model) run(t *testing.T, d time.Duration) {
 	require.Greater(t, m.sequences, int64(100), "sequences")
 	for _, s := range m.sides() {
 		m.owner.do(func() { settlesTo(t, s.home, before[s]) })
+	}
+}
+
+// seeds gives each round of a run a seed of its own, far from the others: one seed
+// stands for the same sequences each time. The first is what was asked for, zero
+// a free one.
+func seeds(t *testing.T) func() string {
+	asked := flag.Lookup("rapid.seed").Value.String()
+	t.Cleanup(func() { setFlag(t, "rapid.seed", asked) })
+	seed, err := strconv.ParseUint(asked, 0, 64)
+	require.NoError(t, err)
+	return func() string {
+		this := seed
+		if seed != 0 {
+			seed += 1 << 32
+		}
+		return strconv.FormatUint(this, 10)
 	}
 }
 
@@ -189,6 +209,7 @@ func (m *model) step(t *rapid.T) {
 	o := rapid.SampledFrom(m.ops).Draw(t, "op")
 	c := o.draw(t, m)
 	var got [2]string
+	m.noteVague(c) // the call may remove what leads there
 	who.do(func() {
 		for i, s := range m.sides() {
 			unix.Umask(s.umask)
