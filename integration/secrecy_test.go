@@ -85,7 +85,7 @@ type row struct {
 func (s *secrets) row(t *testing.T, mount, situation string) row {
 	t.Helper()
 	time.Sleep(50 * time.Millisecond) // for replies on their way
-	found := scan(t, s.m.pid, s.content, s.attribute, s.name)
+	found := forcedCore(t, s.m.pid, s.content, s.attribute, s.name)
 	r := row{mount, situation, found.copies[s.content], found.copies[s.attribute], found.copies[s.name]}
 	if t.Failed() {
 		t.Logf("%s, %s:\n%s", mount, situation, found)
@@ -93,8 +93,8 @@ func (s *secrets) row(t *testing.T, mount, situation string) row {
 	return r
 }
 
-// TestSecrecy counts what every mapping of the daemon's memory holds, those
-// included that no core file would, on each kind of mount: while a file exists
+// TestSecrecy counts what a core image of the daemon would hold, and every mapping
+// that none would, on each kind of mount: while a file exists
 // and nobody uses it, once it is deleted, and at the end.
 func TestSecrecy(t *testing.T) {
 	needRoot(t)
@@ -162,8 +162,18 @@ func TestEncryptedWaysOut(t *testing.T) {
 	for name, leave := range map[string]func(t *testing.T, m *live){
 		"safetmp umount": func(t *testing.T, m *live) { go func() { _, _ = m.umount() }() },
 		"umount":         func(t *testing.T, m *live) { require.NoError(t, unix.Unmount(m.dir, 0)) },
-		"SIGINT":         func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGINT)) },
-		"SIGHUP":         func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGHUP)) },
+		"umount -l":      func(t *testing.T, m *live) { require.NoError(t, unix.Unmount(m.dir, unix.MNT_DETACH)) },
+		"fusermount3 -u": func(t *testing.T, m *live) {
+			out, err := boundedOutput(command(m.by, "fusermount3", "-u", m.dir), stopBound)
+			require.NoError(t, err, "%s", out)
+		},
+		"--force": func(t *testing.T, m *live) {
+			holder := startPartner(t, m.owner, "holder", m.dir+"/held")
+			require.Equal(t, "ok", holder.ask(t, "read"))
+			go func() { _, _ = m.umount("--force") }()
+		},
+		"SIGINT": func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGINT)) },
+		"SIGHUP": func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGHUP)) },
 		"panic, SIGTERM": func(t *testing.T, m *live) {
 			require.NoError(t, as(m.owner, func() error {
 				assert.Equal(t, "EIO", exists(m.dir+"/boom"))
@@ -174,7 +184,13 @@ func TestEncryptedWaysOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			hold := newHold(t)
-			s := newSecrets(t, options("encrypt=on"), hold.option(), environ("SAFETMP_TEST_PANIC_NAME=boom"))
+			by := root
+			if name == "fusermount3 -u" {
+				needProgram(t, "fusermount3")
+				by = victim
+			}
+			s := newSecrets(t, options("encrypt=on"), hold.option(), environ("SAFETMP_TEST_PANIC_NAME=boom"), mountedBy(by))
+			require.NoError(t, as(s.m.owner, func() error { return os.WriteFile(s.m.dir+"/held", s.content.fill(5000), 0o600) }))
 			leave(t, s.m)
 			hold.wait(t)
 			left := s.row(t, "encrypted", name)

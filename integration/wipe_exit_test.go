@@ -173,22 +173,30 @@ func TestWipeAfterPanic(t *testing.T) {
 func TestWipeAtEndOfRun(t *testing.T) {
 	needRoot(t)
 	needSafetmp(t)
-	for _, uid := range []int{victim, root} {
-		t.Run(fmt.Sprint("as ", uid), func(t *testing.T) {
+	for _, c := range []struct {
+		uid     int
+		encrypt string
+	}{{victim, "off"}, {root, "off"}, {victim, "on"}} {
+		uid := c.uid
+		t.Run(fmt.Sprint("as ", uid, ", encrypt=", c.encrypt), func(t *testing.T) {
 			hold := newHold(t)
 			m := newMarker(t)
-			source := filepath.Join(suite.base, "log", fmt.Sprint("marked-", uid))
+			source := filepath.Join(suite.base, "log", fmt.Sprint("marked-", uid, c.encrypt))
 			require.NoError(t, os.WriteFile(source, m.fill(2<<20), 0o644))
 			// By descriptor: the command sees a /tmp of its own.
 			script := `cat <&3 >"$TMPDIR/first"; cp "$TMPDIR/first" "$TMPDIR/second"; rm "$TMPDIR/second"; echo ready; read -r _`
-			cmd := command(uid, suite.bin, "run", "--size=64m", "--", "sh", "-euc", script)
+			cmd := command(uid, suite.bin, "run", "--size=64m", "--encrypt="+c.encrypt, "--", "sh", "-euc", script)
 			content, err := os.Open(source)
 			require.NoError(t, err)
 			defer content.Close()
 			cmd.ExtraFiles = []*os.File{content}
 			cmd.Env = daemonEnv([]string{"SAFETMP_TEST_HOLD_EXIT=" + hold.path})
 			p := startedPartner(t, cmd)
-			require.Positive(t, scanAll(t, m), "control: found while the command runs")
+			if c.encrypt == "off" {
+				require.Positive(t, scanAll(t, m), "control: found while the command runs")
+			} else {
+				assert.Zero(t, scanAll(t, m), "copies while the command runs")
+			}
 			_, err = fmt.Fprintln(p.in, "end")
 			require.NoError(t, err)
 			hold.wait(t)
@@ -208,7 +216,7 @@ func scanAll(t *testing.T, m marker) int {
 		if err != nil || !strings.HasPrefix(exe, suite.bin) {
 			continue
 		}
-		found := scan(t, pid, m)
+		found := forcedCore(t, pid, m)
 		if found.copies[m] > 0 {
 			t.Logf("process %d:\n%s", pid, found)
 		}

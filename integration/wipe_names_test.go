@@ -146,7 +146,7 @@ func wipesNames(t *testing.T, words string) {
 		require.NoError(t, as(m.owner, func() error { return removeListed(m.dir) }))
 	}
 	time.Sleep(50 * time.Millisecond) // for replies on their way
-	left := scan(t, m.pid, n.markers()...)
+	left := forcedCore(t, m.pid, n.markers()...)
 	for found, copies := range left.copies {
 		assert.Zero(t, copies, "%s", n.made[found])
 	}

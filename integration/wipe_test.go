@@ -93,7 +93,7 @@ func readBack(path string, content []byte) error {
 func (w *wiping) isGone(t *testing.T) {
 	t.Helper()
 	time.Sleep(50 * time.Millisecond) // for replies on their way
-	found := scan(t, w.m.pid, w.markers...)
+	found := forcedCore(t, w.m.pid, w.markers...)
 	for i, m := range w.markers {
 		assert.Zero(t, found.copies[m], "copies left of %d bytes", wipeSizes[i])
 	}
