@@ -248,15 +248,19 @@ func TestTampering(t *testing.T) {
 	needRoot(t)
 	for _, c := range []struct {
 		name string
-		do   func(t *testing.T, tamper func(how string), write func(content []byte))
+		do   func(t *testing.T, tamper func(how, file string), write func(content []byte))
 		bad  []int64 // offsets that read as EIO
 	}{
-		{"flip", func(t *testing.T, tamper func(string), _ func([]byte)) { tamper("flip") }, []int64{0, 4096, 8192, 12288}},
-		{"move", func(t *testing.T, tamper func(string), _ func([]byte)) { tamper("move") }, []int64{0, 4096}},
-		{"replay", func(t *testing.T, tamper func(string), write func([]byte)) {
-			tamper("save")
+		{"flip", func(t *testing.T, tamper func(string, string), _ func([]byte)) { tamper("flip", "victim") }, []int64{0, 4096, 8192, 12288}},
+		{"move", func(t *testing.T, tamper func(string, string), _ func([]byte)) { tamper("move", "victim") }, []int64{0, 4096}},
+		{"move from another file", func(t *testing.T, tamper func(string, string), _ func([]byte)) {
+			tamper("save", "other")
+			tamper("replay", "victim")
+		}, []int64{0, 4096, 8192, 12288}},
+		{"replay", func(t *testing.T, tamper func(string, string), write func([]byte)) {
+			tamper("save", "victim")
 			write(bytes.Repeat([]byte("new contents 16B"), 1024))
-			tamper("replay")
+			tamper("replay", "victim")
 		}, []int64{0, 4096, 8192, 12288}},
 	} {
 		for _, cache := range []string{"cached", "direct"} {
@@ -265,7 +269,7 @@ func TestTampering(t *testing.T) {
 	}
 }
 
-func tamperWith(t *testing.T, cache string, do func(*testing.T, func(string), func([]byte)), bad []int64) {
+func tamperWith(t *testing.T, cache string, do func(*testing.T, func(string, string), func([]byte)), bad []int64) {
 	m := mountTest(t, options("size=16m", "encrypt=on", "cache="+cache), environ("SAFETMP_TEST_TAMPER=tamper."))
 	victim, other := filepath.Join(m.dir, "victim"), filepath.Join(m.dir, "other")
 	content := newMarker(t).fill(4 * 4096)
@@ -274,9 +278,9 @@ func tamperWith(t *testing.T, cache string, do func(*testing.T, func(string), fu
 	}
 	write(content)
 	require.NoError(t, as(m.owner, func() error { return os.WriteFile(other, content, 0o600) }))
-	do(t, func(how string) {
+	do(t, func(how, file string) {
 		require.NoError(t, as(m.owner, func() error {
-			_, _ = os.Lstat(m.dir + "/tamper." + how + ":victim")
+			_, _ = os.Lstat(m.dir + "/tamper." + how + ":" + file)
 			return nil
 		}))
 	}, write)
