@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,9 @@ const DefaultRoot = "/sys/fs/cgroup"
 
 // ErrNone means that memory cannot be limited here.
 var ErrNone = errors.New("no memory cgroup can be made")
+
+// processesFile lists the processes of a group, and takes those that are to move there.
+const processesFile = "cgroup.procs"
 
 // prefix keeps the names of groups apart from the control files beside them.
 const prefix = "vol-"
@@ -34,6 +38,7 @@ type Parent struct {
 	root    string
 	dir     string
 	unified bool
+	others  []string // roots of the other hierarchies, of version 1
 }
 
 // Open finds the hierarchy below root (DefaultRoot, unless it is mounted elsewhere) and makes the parent group, named by
@@ -52,13 +57,28 @@ func Open(root, parent string) (*Parent, error) {
 		if !hasWord(string(controllers), "memory") {
 			return nil, fmt.Errorf("%w: %s has no memory controller", ErrNone, root)
 		}
-	} else if _, err := os.Stat(filepath.Join(root, "memory", "cgroup.procs")); err != nil {
+	} else if _, err := os.Stat(filepath.Join(root, "memory", processesFile)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
 	}
 	if err := p.make(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
 	}
+	if !unified {
+		p.others = otherRoots(root)
+	}
 	return p, nil
+}
+
+// otherRoots lists the roots of the hierarchies beside that of memory. Names that lead to the same one are links.
+func otherRoots(root string) (others []string) {
+	entries, _ := os.ReadDir(root)
+	for _, e := range entries {
+		dir := filepath.Join(root, e.Name())
+		if _, err := os.Stat(filepath.Join(dir, processesFile)); err == nil && e.IsDir() && e.Name() != "memory" {
+			others = append(others, dir)
+		}
+	}
+	return others
 }
 
 func hasWord(list, word string) bool {
@@ -123,9 +143,44 @@ func (p *Parent) Make(name string, limit int64) error {
 	return nil
 }
 
-// Add moves a process into a group that Make has made. Memory that it has already stays charged where it was.
+// Add moves a process into a group that Make has made. Memory that it has already stays charged where it was. In the
+// other hierarchies of version 1, as far as they may be changed, it goes to the root: whoever ends a container there ends
+// every process in the container's groups, and that of the container which has started this one would be among them.
 func (p *Parent) Add(name string, pid int) error {
-	return write(p.group(name), "cgroup.procs", strconv.Itoa(pid))
+	move := func() error { return write(p.group(name), processesFile, strconv.Itoa(pid)) }
+	err := move()
+	if p.unified && errors.Is(err, unix.ENOENT) {
+		err = inFirstNamespace(move)
+	}
+	if err != nil {
+		return err
+	}
+	for _, root := range p.others {
+		_ = write(root, processesFile, strconv.Itoa(pid))
+	}
+	return nil
+}
+
+// inFirstNamespace calls f in the cgroup namespace of process 1. Where the hierarchy is mounted with nsdelegate, as
+// systemd does, a process in a cgroup namespace of its own, as every container has, moves nothing out of it: ENOENT.
+// The hierarchy that it sees by a bind mount is the machine's all the same, and so is process 1 in the machine's pid
+// namespace.
+func inFirstNamespace(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		namespace, err := unix.Open("/proc/1/ns/cgroup", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Setns(namespace, unix.CLONE_NEWCGROUP)
+			_ = unix.Close(namespace)
+		}
+		if err != nil {
+			done <- fmt.Errorf("entering the cgroup namespace of process 1: %w", err)
+			return
+		}
+		done <- f()
+	}()
+	return <-done
 }
 
 // Remove removes a group, if it is there. Processes in it have a little time to end by themselves and are then killed.
@@ -134,10 +189,19 @@ func (p *Parent) Remove(name string) error {
 	if p.removeWithin(dir, endBound) == nil {
 		return nil
 	}
+	p.kill(dir)
+	return p.removeWithin(dir, killBound)
+}
+
+// kill kills what is in a group. The unified hierarchy does so by itself since Linux 5.14, whatever the caller sees of
+// the processes.
+func (p *Parent) kill(dir string) {
+	if write(dir, "cgroup.kill", "1") == nil {
+		return
+	}
 	for _, pid := range p.processes(dir) {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
-	return p.removeWithin(dir, killBound)
 }
 
 // removeWithin tries to remove an empty group for a while.
@@ -155,7 +219,7 @@ func (p *Parent) removeWithin(dir string, bound time.Duration) error {
 
 // processes lists the processes of a group, as far as the caller's pid namespace shows them: the others are 0.
 func (p *Parent) processes(dir string) []int {
-	text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	text, _ := os.ReadFile(filepath.Join(dir, processesFile))
 	var pids []int
 	for _, field := range strings.Fields(string(text)) {
 		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {

@@ -49,6 +49,42 @@ func TestGroupHoldsAProcessAndIsRemoved(t *testing.T) {
 	require.NoError(t, p.Make("b", 64<<20), "the parent was removed, since it was empty")
 }
 
+// A container's processes are in its groups in every hierarchy, and its end is the end of all that are in one of them.
+func TestProcessLeavesTheGroupsOfItsStarter(t *testing.T) {
+	p := parent(t)
+	if p.unified {
+		t.Skip("the unified hierarchy is the only one")
+	}
+	require.NotEmpty(t, p.others, "there are hierarchies beside that of memory")
+	require.NoError(t, p.Make("v", 64<<20))
+	sleeper := exec.Command("sleep", "60")
+	require.NoError(t, sleeper.Start())
+	t.Cleanup(func() {
+		_ = sleeper.Process.Kill()
+		_ = sleeper.Wait()
+	})
+	starters := fmt.Sprintf("safetmp-starter-%d", os.Getpid())
+	moved := 0
+	for _, root := range p.others {
+		dir := filepath.Join(root, starters)
+		require.NoError(t, os.Mkdir(dir, 0o755))
+		t.Cleanup(func() { assert.NoError(t, os.Remove(dir)) })
+		if write(dir, processesFile, fmt.Sprint(sleeper.Process.Pid)) == nil { // cpuset takes none before it has a processor
+			moved++
+		}
+	}
+	groups := func() string {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", sleeper.Process.Pid))
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.Positive(t, moved)
+	require.Equal(t, moved, strings.Count(groups(), starters))
+	require.NoError(t, p.Add("v", sleeper.Process.Pid))
+	assert.NotContains(t, groups(), starters)
+	assert.Contains(t, groups(), "/vol-v")
+}
+
 func TestLimitHolds(t *testing.T) {
 	p := parent(t)
 	const limit = 32 << 20
