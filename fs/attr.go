@@ -110,8 +110,8 @@ func (f *FS) decideOwner(c caller, ino *inode, in *fuse.SetAttrIn) error {
 	}
 	ino.mu.Lock()
 	req := policy.ChownRequest{
-		CallerUID: c.uid, Shared: f.opts.Shared, OldUID: ino.uid, OldGID: ino.gid,
-		NewUID: in.Uid, NewGID: in.Gid,
+		CallerUID: c.uid, Shared: f.opts.Shared, Checked: f.opts.Shared, // mounted with default_permissions
+		OldUID: ino.uid, OldGID: ino.gid, NewUID: in.Uid, NewGID: in.Gid,
 		SetUID: in.Valid&fuse.FATTR_UID != 0, SetGID: in.Valid&fuse.FATTR_GID != 0,
 	}
 	ino.mu.Unlock()

@@ -50,7 +50,9 @@ func TestRefusalsLeaveNoTrace(t *testing.T) {
 		"char device":  func() syscall.Errno { _, e := k.mknod(alice, d, "dev", syscall.S_IFCHR|0600); return e },
 		"block device": func() syscall.Errno { _, e := k.mknod(alice, d, "dev", syscall.S_IFBLK|0600); return e },
 		"foreign link": func() syscall.Errno { return k.link(alice, foreign, d, "ln") },
-		"chown":        func() syscall.Errno { return k.setattr(alice, d, chownTo(bob)) },
+		"chgrp": func() syscall.Errno {
+			return k.setattr(alice, d, func(in *fuse.SetAttrIn) { in.Valid, in.Gid = fuse.FATTR_GID, bob })
+		},
 	} {
 		seen = nil
 		assert.Equal(t, syscall.EPERM, do(), name)

@@ -29,6 +29,10 @@ func TestChownGroup(t *testing.T) {
 	requireOutcome(t, allowed, build(t, policy.ProfilePosix).Chown(r))
 	r.CallerUID = 9
 	requireOutcome(t, refused(policy.RuleFilesystem, syscall.EPERM), build(t, policy.ProfilePosix).Chown(r))
+	r.Checked = true
+	requireOutcome(t, allowed, build(t, policy.ProfileTmpdir).Chown(r)) // of somebody else's file: that takes the capability
+	r.CallerUID = 7
+	requireOutcome(t, refused(policy.RuleChown, syscall.EPERM), build(t, policy.ProfileTmpdir).Chown(r))
 	r.CallerUID = 0
 	requireOutcome(t, allowed, build(t, policy.ProfileTmpdir).Chown(r))
 	requireOutcome(t, refused(policy.RuleChown, syscall.EPERM), build(t, policy.ProfileStrict).Chown(r))

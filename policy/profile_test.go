@@ -178,6 +178,14 @@ func ownerCells() []cell {
 			"chown by the owner", chown(policy.ChownRequest{CallerUID: 7, Shared: true}),
 			[4]outcome{eperm, eperm, eperm, refused(policy.RuleFilesystem, syscall.EPERM)},
 		},
+		{
+			"chown by root of a user namespace, shared", chown(policy.ChownRequest{CallerUID: 7, Shared: true, Checked: true}),
+			[4]outcome{eperm, allowed, allowed, allowed},
+		},
+		{
+			"the same, private", chown(policy.ChownRequest{CallerUID: 7, Checked: true}),
+			[4]outcome{eperm, eperm, eperm, allowed},
+		},
 		{"access ACL", set("system.posix_acl_access"), noXattr},
 		{"default ACL", set("system.posix_acl_default"), noXattr},
 		{"file capabilities", set("security.capability"), noXattr},

@@ -103,7 +103,7 @@ var ruleTable = [ruleCount]RuleInfo{
 	idModes:       {RuleModes, "group and other permissions; strict: masked, and chmod to more is an error", []string{"strict", "mask", "keep"}},
 	idSetID:       {RuleSetID, "set-user-ID, set-group-ID and sticky bits", []string{"refuse", "keep"}},
 	idExec:        {RuleExec, "execute bits of regular files; none: also a noexec mount", []string{"none", "owner", "keep"}},
-	idChown:       {RuleChown, "changing owner or group; shared-root: root on a shared mount", []string{"refuse", "shared-root", "allow"}},
+	idChown:       {RuleChown, "changing owner or group; shared-root: root on a shared mount, of a user namespace too", []string{"refuse", "shared-root", "allow"}},
 	idXattrs:      {RuleXattrs, "user.* extended attributes; other namespaces are never stored", []string{"none", "user"}},
 	idNames:       {RuleNames, "where names are assigned", []string{"all", "root", "requested"}},
 	idNameCheck:   {RuleNameCheck, "requested names refused; each value includes those after it", []string{"shell", "utf8", "control", "none"}},
