@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"time"
 
 	"safetmp/fs"
 	"safetmp/internal/control"
@@ -11,6 +12,9 @@ import (
 
 // Device names the mount as the kernel does: "major:minor".
 func (d *Daemon) Device() string { return d.mounted.Device.String() }
+
+// Started is when the daemon started, as Status tells it.
+func (d *Daemon) Started() time.Time { return d.started }
 
 // Socket is the path of the control socket, empty if there is none.
 func (d *Daemon) Socket() string {

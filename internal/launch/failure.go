@@ -1,5 +1,7 @@
 package launch
 
+import "time"
+
 // Failure is an error that already knows its exit code. It travels as JSON from the daemon process to the one that
 // waits for it.
 type Failure struct {
@@ -17,6 +19,8 @@ type Started struct {
 	PID    int    `json:"pid"`
 	Device string `json:"device"` // "major:minor" as in mountinfo(5)
 	Socket string `json:"socket"` // of its control server, empty if it has none
+	// At is when the daemon started, as its status says it: numbers and paths may be another's later, this may not.
+	At time.Time `json:"at"`
 	// Secrecy says in a line how contents are kept out of swap. Warnings are lines for whoever mounts.
 	Secrecy  string   `json:"secrecy"`
 	Warnings []string `json:"warnings,omitempty"`

@@ -76,7 +76,7 @@ func Serve(ctx context.Context, opts config.Options, ready func(Started) error) 
 		return control.Report{}, err
 	}
 	defer d.Close()
-	started := Started{PID: os.Getpid(), Device: d.Device(), Socket: d.Socket(), Secrecy: d.Secrecy(), Warnings: d.Warnings()}
+	started := Started{PID: os.Getpid(), Device: d.Device(), Socket: d.Socket(), At: d.Started(), Secrecy: d.Secrecy(), Warnings: d.Warnings()}
 	if err := ready(started); err != nil {
 		return d.Shutdown(true)
 	}

@@ -114,6 +114,24 @@ func Open(ctx context.Context, c Config) (*Manager, error) {
 	return m, nil
 }
 
+// End ends every daemon, whoever uses its volume, and returns once they have overwritten what they held. The volumes
+// stay known: for users that are left they are lost, for the next one they begin anew.
+func (m *Manager) End(ctx context.Context) {
+	var done sync.WaitGroup
+	for _, one := range m.List() {
+		done.Go(func() {
+			v, err := m.acquire(one.Name)
+			if err != nil {
+				return // removed meanwhile
+			}
+			defer v.mu.Unlock()
+			report, err := m.end(ctx, *v.record.Load())
+			m.config.Log.Info("volume ended", "volume", one.Name, "overwritten", report.Wiped, "complete", report.Complete, "error", err)
+		})
+	}
+	done.Wait()
+}
+
 // Close lets somebody else take over. Volumes that are mounted stay so.
 func (m *Manager) Close() error {
 	if m.config.Groups != nil {

@@ -42,6 +42,9 @@ type record struct {
 	// Device and Socket are those of the daemon; empty if none was started, or if the Manager was killed meanwhile.
 	Device string `json:"device,omitempty"`
 	Socket string `json:"socket,omitempty"`
+	// Started is when the daemon started. After its death the kernel gives its device number, and with it the name of its
+	// socket, to the next mount of anybody; no other daemon started at the same time.
+	Started time.Time `json:"started,omitzero"`
 }
 
 func (r record) definition() Definition {

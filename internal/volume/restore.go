@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // restore reads the records and brings the table up to date with what is mounted.
@@ -43,7 +44,7 @@ func (m *Manager) takeOver(ctx context.Context, r record) error {
 		_ = m.clear(r)
 		return m.folder.remove(r.Name)
 	case r.Boot != m.boot:
-		r.Boot, r.Users, r.Device, r.Socket = m.boot, nil, "", ""
+		r.Boot, r.Users, r.Device, r.Socket, r.Started = m.boot, nil, "", "", time.Time{}
 	case r.Device == "":
 		// The Manager may have been killed between the mount and the record of it.
 		m.adopt(ctx, &r)

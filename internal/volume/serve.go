@@ -133,7 +133,7 @@ func (m *Manager) adopt(ctx context.Context, r *record) bool {
 	}
 	r.Device = entry.Device.String()
 	if p != nil {
-		r.Socket = p.Client.Path()
+		r.Socket, r.Started = p.Client.Path(), p.Status.Started
 	}
 	return true
 }
@@ -177,8 +177,8 @@ func (m *Manager) start(ctx context.Context, r record) (record, error) {
 		_ = m.clear(r)
 		return r, err
 	}
-	r.Boot, r.Device, r.Socket = m.boot, started.Device, started.Socket
-	if _, ok := findEntry(r); !ok {
+	r.Boot, r.Device, r.Socket, r.Started = m.boot, started.Device, started.Socket, started.At
+	if _, ok := m.findEntry(r); !ok {
 		// Somebody has put a link where the directory was.
 		_, err := m.end(ctx, r)
 		return r, errors.Join(fmt.Errorf("%w: %s has moved", ErrTarget, r.Mountpoint), err)
@@ -211,23 +211,39 @@ func (m *Manager) await(process *os.Process, name string) {
 
 // end ends the daemon of a volume, if there is one, whoever uses the files.
 func (m *Manager) end(ctx context.Context, r record) (control.Report, error) {
-	if client := m.inspect(ctx, r).client; client != nil {
-		bounded, cancel := context.WithTimeout(ctx, endBound)
-		defer cancel()
-		report, err := client.Unmount(bounded, true)
-		if err == nil {
-			return report, nil
-		}
-		m.config.Log.Warn("a volume's daemon did not end as it should", "volume", r.Name, "error", err)
+	report, confirmed := m.endDaemon(ctx, r)
+	return report, m.detach(r, confirmed)
+}
+
+// endDaemon has the daemon of a volume wipe and end, and reports whether it has said that it did.
+func (m *Manager) endDaemon(ctx context.Context, r record) (report control.Report, confirmed bool) {
+	client := m.inspect(ctx, r).client
+	if client == nil {
+		return control.Report{Forced: true}, false
 	}
+	bounded, cancel := context.WithTimeout(ctx, endBound)
+	defer cancel()
+	report, err := client.Unmount(bounded, true)
+	if err != nil {
+		m.config.Log.Warn("a volume's daemon did not end as it should", "volume", r.Name, "error", err)
+		return control.Report{Forced: true}, false
+	}
+	return report, true
+}
+
+// detach takes away the mounts of a volume that its daemon has left: one that was killed, and one that was started in a
+// container which has ended since, whose mounts went with it, although the machine and later containers still have theirs.
+func (m *Manager) detach(r record, confirmed bool) error {
 	var problems []error
-	for _, e := range entriesOf(r) {
-		m.config.Log.Warn("a volume is taken away without its daemon: nobody confirms that memory was overwritten", "volume", r.Name)
+	for _, e := range m.entriesOf(r) {
+		if !confirmed {
+			m.config.Log.Warn("a volume is taken away without its daemon: nobody confirms that memory was overwritten", "volume", r.Name)
+		}
 		if err := mount.ForceDetach(e); err != nil && !errors.Is(err, mount.ErrNotSafetmp) {
 			problems = append(problems, err)
 		}
 	}
-	return control.Report{Forced: true}, errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 // state is how a volume is.
@@ -243,7 +259,7 @@ func (m *Manager) inspect(ctx context.Context, r record) state {
 		return state{condition: Idle}
 	}
 	client, status := ask(ctx, r)
-	entry, mounted := findEntry(r)
+	entry, mounted := m.findEntry(r)
 	switch {
 	case !mounted || client == nil && mount.ClearDead(entry):
 		return state{condition: Lost, client: client}
@@ -262,15 +278,15 @@ func ask(ctx context.Context, r record) (*control.Client, *control.Status) {
 		return nil, nil
 	}
 	status, err := client.Status(ctx)
-	if err != nil || status.Device != r.Device {
+	if err != nil || status.Device != r.Device || !status.Started.Equal(r.Started) {
 		return nil, nil
 	}
 	return client, &status
 }
 
 // findEntry finds the mount of a volume at the very path where it belongs.
-func findEntry(r record) (mount.Entry, bool) {
-	for _, e := range entriesOf(r) {
+func (m *Manager) findEntry(r record) (mount.Entry, bool) {
+	for _, e := range m.entriesOf(r) {
 		if e.Mountpoint == r.Mountpoint {
 			return e, true
 		}
@@ -278,8 +294,13 @@ func findEntry(r record) (mount.Entry, bool) {
 	return mount.Entry{}, false
 }
 
-// entriesOf lists the mounts of a volume, wherever they are: a directory on the way may have been renamed.
-func entriesOf(r record) []mount.Entry {
+// entriesOf lists the mounts of a volume: at its place, and elsewhere in the folder that this lies in, since a directory on
+// the way may have been renamed. The device's number may be that of somebody else's mount by now.
+func (m *Manager) entriesOf(r record) []mount.Entry {
 	entries, _ := mount.Entries()
-	return slices.DeleteFunc(entries, func(e mount.Entry) bool { return e.Device.String() != r.Device })
+	root, _ := m.root(r.definition())
+	return slices.DeleteFunc(entries, func(e mount.Entry) bool {
+		_, err := below(root, e.Mountpoint)
+		return e.Device.String() != r.Device || e.Mountpoint != r.Mountpoint && (e.Source != r.Name || err != nil)
+	})
 }

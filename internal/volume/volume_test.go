@@ -151,6 +151,62 @@ func TestKilledDaemonHarmsItsVolumeAlone(t *testing.T) {
 	f.remove(m, "w")
 }
 
+// The end of a Manager that takes its daemons along.
+func TestEndOfAll(t *testing.T) {
+	f := newFixture(t)
+	m := f.open()
+	path := f.make(m, "v", "a", nil)
+	f.make(m, "w", "a", nil)
+	require.NoError(t, m.Create(Definition{Name: "idle"}))
+	require.NoError(t, os.WriteFile(filepath.Join(path, "f"), nil, 0o600))
+	pid := f.pid(m, "v")
+	m.End(t.Context())
+	assert.Eventually(t, func() bool { return unix.Kill(pid, 0) != nil }, 5*time.Second, 10*time.Millisecond, "the process is gone")
+	require.NoError(t, m.Close())
+
+	m = f.open()
+	for _, name := range []string{"v", "w"} {
+		v, err := m.Get(t.Context(), name)
+		require.NoError(t, err)
+		assert.Equal(t, Lost, v.Condition)
+	}
+	_, err := m.Mount(t.Context(), "v", "b")
+	require.ErrorIs(t, err, ErrLost, "a has errors still")
+	require.NoError(t, m.Unmount("v", "a"))
+	_, err = m.Mount(t.Context(), "v", "b")
+	require.NoError(t, err)
+	assert.NoFileExists(t, filepath.Join(path, "f"))
+	for _, name := range []string{"v", "w", "idle"} {
+		f.remove(m, name)
+	}
+}
+
+// The kernel gives the device number of a daemon that was killed to the next mount, and with it the name of its socket.
+func TestNumbersOfAKilledDaemonAreAnothers(t *testing.T) {
+	f := newFixture(t)
+	m := f.open()
+	f.make(m, "v", "a", nil)
+	path := f.make(m, "w", "a", nil)
+	require.NoError(t, os.WriteFile(filepath.Join(path, "f"), nil, 0o600))
+	v, w := m.volumes["v"], m.volumes["w"]
+	require.NoError(t, unix.Kill(f.pid(m, "v"), unix.SIGKILL))
+	require.Eventually(t, func() bool {
+		v, err := m.Get(t.Context(), "v")
+		return err == nil && v.Condition == Lost
+	}, 5*time.Second, 10*time.Millisecond)
+	reused := *v.record.Load()
+	reused.Device, reused.Socket = w.record.Load().Device, w.record.Load().Socket
+	v.record.Store(&reused)
+
+	found, err := m.Get(t.Context(), "v")
+	require.NoError(t, err)
+	assert.Equal(t, Lost, found.Condition)
+	f.remove(m, "v")
+	assert.FileExists(t, filepath.Join(path, "f"), "the other volume did not notice")
+	assert.Positive(t, f.pid(m, "w"))
+	f.remove(m, "w")
+}
+
 // A daemon that hangs is not waited for without end, and ends with its volume.
 func TestSilentDaemonIsRemoved(t *testing.T) {
 	f := newFixture(t)
