@@ -72,7 +72,7 @@ func (c *csiCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer volumes.Close()
+	defer leave(volumes)
 	listener, err := listen(path)
 	if err != nil {
 		return err

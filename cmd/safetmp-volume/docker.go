@@ -43,7 +43,7 @@ func newDockerCommand(env []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer volumes.Close()
+			defer leave(volumes)
 			listener, err := listen(socket)
 			if err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/pflag"
 
@@ -61,6 +62,15 @@ func (c *common) open(ctx context.Context, targets string, forget bool, env []st
 		State: c.state, Targets: targets, Program: programName, Version: versionText(), Env: env, Groups: groups,
 		DefaultSize: c.defaultSize, MaxVolumes: c.maxVolumes, MaxTotal: total, Forget: forget, System: system, Log: slog.Default(),
 	})
+}
+
+// leave lets the next process take over. The first process of a pid namespace, as that of a managed plugin is, takes the
+// daemons of its volumes along when it ends: it has them overwrite first what they hold.
+func leave(volumes *volume.Manager) {
+	if os.Getpid() == 1 {
+		volumes.End(context.Background())
+	}
+	_ = volumes.Close()
 }
 
 // openGroups finds the cgroup hierarchy. Where there is none volumes go without, which the log says.
