@@ -1,7 +1,8 @@
 // Package lean makes a process that is set up and will mostly wait small.
 //
 // Purpose. A machine may have hundreds of mounts, each with a daemon and a watcher. Most of the resident memory of such a
-// process after its start are pages of the program's file; Shrink gives them back, and what the heap does not need.
+// process after its start, and after work, are pages of the program's file; Shrink gives them back, and what the heap does not need.
+// Settle does so whenever work has ended.
 //
 // Guarantees. Nothing changes but the speed of what runs next: pages that were given back are mapped again from the page
 // cache when they are touched.

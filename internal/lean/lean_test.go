@@ -3,6 +3,7 @@ package lean
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -41,4 +42,23 @@ func TestShrinkLosesNothing(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, len(before), len(after))
 	assert.Contains(t, someMaps, "VmFlags: rd ex mr mw me")
+}
+
+func TestRestBeginsAfterWorkOnce(t *testing.T) {
+	r := rest{last: 100 * time.Millisecond}
+	for i, look := range []struct {
+		used   time.Duration
+		begins bool
+	}{
+		{101 * time.Millisecond, false}, // nothing was done yet
+		{500 * time.Millisecond, false}, // at work
+		{900 * time.Millisecond, false},
+		{901 * time.Millisecond, true},
+		{902 * time.Millisecond, false}, // at rest already
+		{950 * time.Millisecond, false},
+		{950 * time.Millisecond, true},
+	} {
+		assert.Equal(t, look.begins, r.begins(look.used), "look %d", i)
+	}
+	assert.Positive(t, processorTime())
 }
