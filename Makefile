@@ -4,6 +4,9 @@ GO          ?= go
 PREFIX      ?= /usr/local
 BIN         ?= bin/safetmp
 VOLUME      ?= bin/safetmp-volume
+# where the managed plugin is made, and of which program; empty: one that is built for it
+PLUGIN      ?= bin/plugin
+PROGRAM     ?=
 # where mount(8) looks for its helpers; empty: no helper
 MOUNTDIR    ?= $(if $(DESTDIR)$(filter 0,$(shell id -u)),/sbin)
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -28,10 +31,10 @@ build: ## build bin/safetmp and bin/safetmp-volume
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/safetmp ./cmd/safetmp-volume
 
 plugin: ## build bin/plugin: the root of a container image and a managed plugin of Docker
-	rm -rf bin/plugin
-	mkdir -p bin/plugin/rootfs/run/docker/plugins bin/plugin/rootfs/mnt/safetmp bin/plugin/rootfs/tmp
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugin/rootfs/ ./cmd/safetmp-volume
-	cp deploy/docker-plugin/config.json bin/plugin/config.json
+	rm -rf $(PLUGIN)
+	mkdir -p $(addprefix $(PLUGIN)/rootfs/,run/docker/plugins mnt/safetmp tmp)
+	$(if $(PROGRAM),cp $(PROGRAM) $(PLUGIN)/rootfs/safetmp-volume,CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(PLUGIN)/rootfs/ ./cmd/safetmp-volume)
+	cp deploy/docker-plugin/config.json $(PLUGIN)/config.json
 
 run: build ## show the main job on a real program; CMD='...' runs yours
 	@if [ -z "$$CMD" ]; then exec sh integration/demo.sh $(BIN); fi; \

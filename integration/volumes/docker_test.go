@@ -67,21 +67,6 @@ func TestDockerRefusesBadOptions(t *testing.T) {
 	assert.NotContains(t, suite.docker.do(t, "volume", "ls", "-q"), "bad")
 }
 
-// Root starts, makes a folder for the application and drops to it, as entrypoints do.
-func TestDockerEntrypointDropsPrivileges(t *testing.T) {
-	d := suite.docker
-	d.create(t, "drop", "size=4m")
-	out := d.run(t, "drop:/v", `
-mkdir /v/data && echo seed > /v/data/seed && chown -R app:app /v/data || echo chown failed
-cd /v/data && su app -c 'cat seed && echo more > more && ls' && ls -ln /v/data`)
-	assert.NotContains(t, out, "failed")
-	for _, want := range []string{"seed", "more", "1000"} {
-		assert.Contains(t, out, want)
-	}
-	out = d.run(t, "drop:/v", `cd /v && echo a > a && cat a && mkdir d && echo b > d/b && cat d/b`, "--user", "1000")
-	assert.Equal(t, "a\nb", out)
-}
-
 func TestDockerVolumeIsSharedAndKept(t *testing.T) {
 	d := suite.docker
 	d.create(t, "shared", "size=4m", "mode=1777")

@@ -55,6 +55,8 @@ func restartPlugin(t *testing.T, signal unix.Signal, env ...string) {
 // engine is an engine and the command that talks to it.
 type engine struct {
 	server  *process // nil: it needs none
+	name    string   // of the server's files
+	flags   []string // of the server
 	command []string
 	env     []string
 	image   string
@@ -67,19 +69,19 @@ func startDocker() (*engine, error) {
 	if err != nil {
 		docker = "docker"
 	}
-	d := &engine{command: []string{docker, "--host", socket}, image: "busybox-it"}
+	d := &engine{command: []string{docker, "--host", socket}, image: "busybox-it", name: "docker", flags: []string{"--live-restore"}}
 	if err := d.start(); err != nil {
 		return d, err
 	}
-	return d, d.importImage()
+	return d, d.importImage(filepath.Join(suite.base, "image"), d.image)
 }
 
 // start starts the daemon of Docker and returns once it answers.
 func (e *engine) start() error {
-	dir := filepath.Join(suite.base, "docker")
-	server, err := startProcess("dockerd", nil, "dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
-		"--storage-driver=vfs", "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+".pid",
-		"--host", e.command[2], "--exec-opt", "native.cgroupdriver=cgroupfs", "--live-restore")
+	dir := filepath.Join(suite.base, e.name)
+	server, err := startProcess(e.name+"d", nil, append([]string{"dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
+		"--storage-driver=vfs", "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + ".pid",
+		"--host", e.command[2], "--exec-opt", "native.cgroupdriver=cgroupfs"}, e.flags...)...)
 	if err != nil {
 		return err
 	}
@@ -87,14 +89,15 @@ func (e *engine) start() error {
 	return server.await("dockerd", func() bool { _, err := e.try("version"); return err == nil })
 }
 
-// importImage makes the image of the folder that prepare made.
-func (e *engine) importImage() error {
-	tar := exec.Command("tar", "-C", filepath.Join(suite.base, "image"), "-c", ".")
+// importImage makes an image of a folder.
+func (e *engine) importImage(root, name string, flags ...string) error {
+	tar := exec.Command("tar", "-C", root, "-c", ".")
 	archive, err := tar.Output()
 	if err != nil {
 		return err
 	}
-	args := append(append([]string{}, e.command[1:]...), "import", "-", e.image)
+	args := append(append(append([]string{}, e.command[1:]...), "import"), flags...)
+	args = append(args, "-", name)
 	load := exec.Command(e.command[0], args...)
 	load.Env = append(os.Environ(), e.env...)
 	load.Stdin = bytes.NewReader(archive)
@@ -112,8 +115,8 @@ func (e *engine) stop(signal unix.Signal) {
 	}
 	e.server.stop(signal)
 	if signal == unix.SIGKILL {
-		_ = os.Remove(filepath.Join(suite.base, "docker.pid"))
-		_ = os.Remove(filepath.Join(suite.base, "docker/exec/containerd/containerd.pid"))
+		_ = os.Remove(filepath.Join(suite.base, e.name+".pid"))
+		_ = os.Remove(filepath.Join(suite.base, e.name, "exec/containerd/containerd.pid"))
 	}
 }
 

@@ -13,29 +13,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newPodman makes a podman of its own folders that knows the plugin by its configuration. runc: crun refuses a machine
-// with both cgroup hierarchies. The limits: a container may not have more than this process.
+// podmanConfig is a configuration with some more of it. runc: crun refuses a machine with both cgroup hierarchies. The
+// limits: a container may not have more than this process.
+func podmanConfig(more string) string {
+	return `[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+` + more + `[containers]
+default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
+`
+}
+
+// podmanCommand is podman with all its folders below dir.
+func podmanCommand(dir string) []string {
+	return []string{"podman", "--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp", "--storage-driver", "vfs"}
+}
+
+// newPodman makes a podman of its own folders that knows the plugin by its configuration.
 func newPodman(t *testing.T) *engine {
 	t.Helper()
 	dir := filepath.Join(suite.base, "podman")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	config := filepath.Join(dir, "containers.conf")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-[engine.volume_plugins]
-%s = %q
-[containers]
-default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
-`, suite.driver, suite.plugin.socket), 0o600))
-	p := &engine{
-		command: []string{"podman", "--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp", "--storage-driver", "vfs"},
-		env:     []string{"CONTAINERS_CONF=" + config},
-		image:   "localhost/busybox-it",
-	}
+	plugins := fmt.Sprintf("[engine.volume_plugins]\n%s = %q\n", suite.driver, suite.plugin.socket)
+	require.NoError(t, os.WriteFile(config, []byte(podmanConfig(plugins)), 0o600))
+	p := &engine{command: podmanCommand(dir), env: []string{"CONTAINERS_CONF=" + config}, image: "localhost/busybox-it"}
 	if _, err := p.try("image", "exists", p.image); err != nil {
-		require.NoError(t, p.importImage())
+		require.NoError(t, p.importImage(filepath.Join(suite.base, "image"), p.image))
 	}
 	t.Cleanup(func() { _, _ = p.try("rm", "-fa", "-t", "0") })
 	return p
