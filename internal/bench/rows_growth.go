@@ -53,6 +53,9 @@ func manyFiles(w *work) ([]float64, error) {
 	if err := os.Mkdir(top, 0o700); err != nil {
 		return nil, err
 	}
+	if _, err := probe(w); err != nil { // the first file with contents takes a slab of 2 MiB
+		return nil, err
+	}
 	before := resident(w.pid)
 	var figures []float64
 	made := 0

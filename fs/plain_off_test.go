@@ -1,0 +1,5 @@
+//go:build race || safetmp_lockcheck
+
+package fs
+
+const plainBuild = false
