@@ -73,7 +73,8 @@ soak: setup ## the long version: one processor, every configuration, lock order 
 	SOAK=1 GOMAXPROCS=1 $(GO) test -count=1 -timeout 60m $$($(GO) list ./... | grep -v /integration/suites)
 	SOAK=1 $(GO) test -count=1 -timeout 3h ./integration/suites
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 30m ./fs/... ./integration/...
-	sh integration/rings.sh $(GO) test -p 1 -count=1 -timeout 60m ./integration/...
+	sh integration/rings.sh $(GO) test -p 1 -count=1 -timeout 60m $$($(GO) list ./integration/... | grep -v /integration/suites)
+	SOAK=1 sh integration/rings.sh $(GO) test -count=1 -timeout 3h ./integration/suites
 	sh integration/rings.sh $(GO) test -race -count=1 -timeout 60m ./integration
 	GOEXPERIMENT=runtimesecret $(GO) test -count=1 -timeout 10m ./memstore
 	$(MAKE) fuzz
