@@ -87,6 +87,10 @@ func (s *Store) charge(owner *account, n int64) error {
 		owner.bytes.give(n)
 		return ErrNoSpace
 	}
+	if s.files != nil && !s.wiper.untilDone(&s.total, s.files.cover) {
+		s.refund(owner, n)
+		return ErrNoSpace
+	}
 	return nil
 }
 
@@ -94,6 +98,9 @@ func (s *Store) charge(owner *account, n int64) error {
 func (s *Store) refund(owner *account, n int64) {
 	owner.bytes.give(n)
 	s.total.bytes.give(n)
+	if s.files != nil {
+		s.files.uncover()
+	}
 }
 
 // ReserveInode counts one inode for the owner. It fails with ErrQuota or ErrNoInodes, and then counts nothing.

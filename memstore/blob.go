@@ -12,7 +12,7 @@ type Blob struct {
 	s *Store // immutable
 
 	size  atomic.Int64 // bytes; written with mu held, read without
-	pages atomic.Int64 // pages in table; written with mu held, read without
+	pages atomic.Int64 // pages in table; written with mu held, read without; in a store of files the descriptor, immutable
 
 	mu    rwMutex[blobRank]
 	owner *account // guarded by mu; nil after Free
@@ -22,11 +22,22 @@ type Blob struct {
 	next, prev *Blob // guarded by liveList.mu
 }
 
-// Size returns the blob's size in bytes. It never waits; 0 after Free.
-func (b *Blob) Size() int64 { return b.size.Load() }
+// Size returns the blob's size in bytes. It never waits unless the blob lies in a file; 0 after Free.
+func (b *Blob) Size() int64 {
+	if b.InFile() {
+		return b.sizeOfFile()
+	}
+	return b.size.Load()
+}
 
-// Allocated returns how many pages the blob occupies, holes not counted. It never waits; 0 after Free.
-func (b *Blob) Allocated() Pages { return Pages(b.pages.Load()) }
+// Allocated returns how many pages the blob occupies, holes not counted. It never waits unless the blob lies in a
+// file; 0 after Free.
+func (b *Blob) Allocated() Pages {
+	if b.InFile() {
+		return b.pagesOfFile()
+	}
+	return Pages(b.pages.Load())
+}
 
 // lock begins an operation that changes the blob. It fails with ErrInvalid after Free or Close, and holds nothing then.
 func (b *Blob) lock() error {
@@ -71,6 +82,10 @@ func (b *Blob) Free() {
 		return
 	}
 	defer b.unlock()
+	if b.InFile() {
+		b.freeFileLocked()
+		return
+	}
 	b.cutLocked(0, maxPages)
 	b.size.Store(0)
 	b.owner = nil
@@ -97,6 +112,9 @@ func (b *Blob) SetOwner(owner uint32) error {
 
 // bytesLocked returns what the blob was charged. Preconditions: mu is held.
 func (b *Blob) bytesLocked() int64 {
+	if b.InFile() {
+		return FileCost
+	}
 	if b.table.root.empty() {
 		return 0
 	}

@@ -12,6 +12,9 @@ func (b *Blob) ReadAt(dst []byte, off int64) (int, error) {
 		return 0, err
 	}
 	defer b.runlock()
+	if b.InFile() {
+		return b.fileLocked().readAt(dst, off)
+	}
 	left := b.size.Load() - off
 	if left <= 0 {
 		return 0, nil
@@ -53,6 +56,9 @@ func (b *Blob) WriteAt(src []byte, off int64) (int, error) {
 		return 0, err
 	}
 	defer b.unlock()
+	if b.InFile() {
+		return b.fileLocked().writeAt(src, off)
+	}
 	n, err := b.roomLocked(off, min(int64(len(src)), MaxSize-off))
 	if n == 0 {
 		return 0, err

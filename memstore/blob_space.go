@@ -13,6 +13,9 @@ func (b *Blob) Truncate(size int64) error {
 		return err
 	}
 	defer b.unlock()
+	if b.InFile() {
+		return b.fileLocked().truncate(size)
+	}
 	if size <= b.size.Load() {
 		if size > 0 { // to the end of the page; the sum cannot overflow
 			if err := b.zeroLocked(size, min((size-1)|(PageSize-1), MaxSize-1)+1); err != nil {
@@ -39,6 +42,9 @@ func (b *Blob) Allocate(off, n int64, keepSize bool) error {
 		return err
 	}
 	defer b.unlock()
+	if b.InFile() {
+		return b.fileLocked().allocate(off, end, keepSize)
+	}
 	return b.allocateLocked(off, end, keepSize)
 }
 
@@ -68,6 +74,9 @@ func (b *Blob) Punch(off, n int64) error {
 		return err
 	}
 	defer b.unlock()
+	if b.InFile() {
+		return b.fileLocked().punch(off, end)
+	}
 	from, to := pagesFor(off), end>>pageShift
 	if from > to { // inside one page
 		return b.zeroLocked(off, end)
@@ -90,6 +99,9 @@ func (b *Blob) Zero(off, n int64, keepSize bool) error {
 		return err
 	}
 	defer b.unlock()
+	if b.InFile() {
+		return b.fileLocked().zero(off, end, keepSize)
+	}
 	if err := b.allocateLocked(off, end, keepSize); err != nil {
 		return err
 	}
@@ -113,6 +125,9 @@ func (b *Blob) seek(off int64, data bool) (int64, error) {
 		return 0, err
 	}
 	defer b.runlock()
+	if b.InFile() {
+		return b.fileLocked().seek(off, data)
+	}
 	size := b.size.Load()
 	if off >= size {
 		return 0, ErrNoData

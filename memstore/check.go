@@ -42,10 +42,12 @@ const maxFindings = 20
 
 // checker collects what the blobs use and what contradicts it. Preconditions of its methods: as in Check.
 type checker struct {
-	s     *Store
-	used  [][slabWords]uint64 // per slab: pages found in a blob
-	sums  map[*account]int64  // bytes found, by owner
-	found []error
+	s    *Store
+	used [][slabWords]uint64 // per slab: pages found in a blob
+	sums map[*account]int64  // bytes found, by owner
+
+	inFiles int64 // bytes of pages in files
+	found   []error
 }
 
 func (c *checker) fail(format string, args ...any) {
@@ -63,6 +65,15 @@ func (c *checker) equal(what string, kept, recounted int64) {
 
 // blob recounts one blob.
 func (c *checker) blob(b *Blob) {
+	if b.InFile() {
+		info, err := b.fileLocked().info()
+		if err != nil {
+			c.fail("%w", err)
+		}
+		c.sums[b.owner] += FileCost
+		c.inFiles += int64(info.Allocated.Bytes())
+		return
+	}
 	pages, nodes := c.node(b, &b.table.root, b.table.height, 0)
 	c.equal("number of pages of a blob", b.pages.Load(), pages)
 	c.equal("size of a page table", b.table.bytes, nodes)
@@ -212,6 +223,12 @@ func (c *checker) accounts() {
 	c.equal("bytes of the store", s.total.bytes.used.Load(), bytes)
 	c.equal("metadata of the store", s.total.meta.Load(), meta)
 	c.equal("inodes of the store", s.total.inodes.used.Load(), inodes)
+	if s.files != nil {
+		c.equal("bytes of files", s.files.tmpfs.used(), c.inFiles)
+		if aside := s.files.aside.Load(); bytes > aside {
+			c.fail("%d bytes are set aside for %d", aside, bytes)
+		}
+	}
 	c.equal("bytes of the store to be overwritten", s.total.wiping.Load(), 0)
 }
 

@@ -86,6 +86,9 @@ type Config struct {
 	Encrypt bool
 	// Keys says where an encrypted store has its keys. Without Encrypt it means nothing.
 	Keys KeyMemory
+	// Files lets blobs lie in files of a tmpfs of the store's own, so that the kernel can be told to read and write them for
+	// others (NewFile). It needs CAP_SYS_ADMIN in the initial user namespace, also later, and excludes Encrypt and OwnerLimit.
+	Files bool
 	// IdleSlabs is how many wholly free slabs of 2 MiB stay mapped for reuse. 0 means DefaultIdleSlabs, a negative number none.
 	IdleSlabs int
 }
@@ -107,6 +110,9 @@ func (c Config) validate() error {
 		if f.v < f.least || f.v > f.most {
 			return fmt.Errorf("memstore: Config.%s is %d, accepted is %d to %d: %w", f.name, f.v, f.least, f.most, ErrInvalid)
 		}
+	}
+	if c.Files && (c.Encrypt || c.OwnerLimit != 0) {
+		return fmt.Errorf("memstore: Config.Files together with Encrypt or OwnerLimit: %w", ErrInvalid)
 	}
 	return nil
 }

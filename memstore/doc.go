@@ -24,7 +24,14 @@
 // the caller's buffer, parts of pages in a page of locked memory that is overwritten afterwards. Keys are in clear in that memory
 // only; elsewhere they are wrapped under a key that is there.
 //
+// With Config.Files contents lie in files of a tmpfs of the store's own, which is attached nowhere and never swaps, for the kernel
+// to read and write them for others: NewFile. The limits hold as above, except that a few pages set aside for metadata cannot be
+// taken for contents; what is freed is overwritten as above. Close leaves whoever still has a file open an empty one, to which
+// nothing can be added.
+//
 // # Not guaranteed
+//
+// What somebody stores through a mapping into a part of a file while that part is cut off may be freed as it is.
 //
 // An expanded key passes the Go heap in the moment in which it is made, and is overwritten there. The numbers that pages were
 // sealed with are no secret and not locked: whoever can write to the swap of a running machine can put back a page and its number.
@@ -54,6 +61,7 @@
 //	      arena.mu
 //	        owners.mu
 //	        vault.mu
+//	        files.mu
 //
 // Counters are atomic and need no lock.
 //
@@ -70,7 +78,8 @@
 //
 // # Kernel behaviour
 //
-// Linux, 64-bit. Address space for the limit is reserved once and inaccessible; a slab becomes writable when memory is put
+// Linux, 64-bit. A tmpfs of one's own that does not swap takes Linux 6.4 and CAP_SYS_ADMIN in the initial user namespace; its pages
+// count for the memory cgroup of whoever writes them first. Address space for the limit is reserved once and inaccessible; a slab becomes writable when memory is put
 // behind it with MADV_POPULATE_WRITE (5.14; each page is touched before that) and huge pages where the kernel has them.
 // mlock2(2) with MLOCK_ONFAULT locks the range in advance; where RLIMIT_MEMLOCK forbids it, slabs are locked one by one as
 // long as that goes. Locked slabs are given back with MADV_DONTNEED_LOCKED (5.18; kept before that).

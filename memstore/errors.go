@@ -30,6 +30,9 @@ var (
 	// returns it.
 	ErrNotLocked = errors.New("memory cannot be locked")
 
+	// ErrNoFiles says that there can be no tmpfs of the store's own, as Config.Files wants it (EPERM). Only New returns it.
+	ErrNoFiles = errors.New("no private tmpfs")
+
 	// ErrCorrupt says that contents were changed in memory by somebody else (EIO). Only an encrypted store can tell.
 	ErrCorrupt = errors.New("fails authentication")
 )
@@ -49,7 +52,8 @@ func (e *CorruptError) Is(kind error) bool { return kind == ErrCorrupt }
 
 // Wrapped once, so that refusing costs no allocation.
 var (
-	errOffset = fmt.Errorf("memstore: negative offset or length: %w", ErrInvalid)
-	errFreed  = fmt.Errorf("memstore: blob used after Free: %w", ErrInvalid)
-	errClosed = fmt.Errorf("memstore: store used after Close: %w", ErrInvalid)
+	errOffset  = fmt.Errorf("memstore: negative offset or length: %w", ErrInvalid)
+	errFreed   = fmt.Errorf("memstore: blob used after Free: %w", ErrInvalid)
+	errNotFile = fmt.Errorf("memstore: not a blob in a file: %w", ErrInvalid)
+	errClosed  = fmt.Errorf("memstore: store used after Close: %w", ErrInvalid)
 )

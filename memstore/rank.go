@@ -11,6 +11,7 @@ type (
 	arenaRank  struct{} // arena.mu
 	ownersRank struct{} // owners.mu
 	vaultRank  struct{} // vault.mu
+	filesRank  struct{} // files.mu
 )
 
 func (lifeRank) rank() int   { return 1 }
@@ -20,3 +21,4 @@ func (wiperRank) rank() int  { return 4 }
 func (arenaRank) rank() int  { return 5 }
 func (ownersRank) rank() int { return 6 }
 func (vaultRank) rank() int  { return 7 }
+func (filesRank) rank() int  { return 8 }

@@ -10,6 +10,7 @@ type Store struct {
 	cfg    Config  // immutable
 	arena  *arena  // immutable pointer
 	vault  *vault  // immutable pointer; nil unless contents are encrypted
+	files  *files  // immutable pointer; nil without Config.Files
 	wiper  *wiper  // immutable pointer
 	total  account // atomic
 	owners owners
@@ -25,8 +26,11 @@ type Store struct {
 
 // Report says what Close did.
 type Report struct {
-	// Wiped counts the bytes that were overwritten at the end: every slab that was still mapped, whole.
+	// Wiped counts the bytes that were overwritten at the end: every slab that was still mapped, whole, and what
+	// files held since Retire.
 	Wiped Bytes
+	// Err says what could not be overwritten: files that somebody else goes on writing.
+	Err error
 	// Duration is how long the overwriting took.
 	Duration time.Duration
 }
@@ -56,13 +60,22 @@ func New(cfg Config) (*Store, error) {
 		total:  account{bytes: newCounter(int64(cfg.Limit)), inodes: newCounter(cfg.Inodes)},
 		owners: owners{bytes: int64(cfg.OwnerLimit), inodes: cfg.OwnerInodes, all: map[uint32]*account{}},
 	}
-	s.wiper = newWiper(a, &s.total)
+	if cfg.Files {
+		if s.files, err = newFiles(int64(cfg.Limit), &s.total); err != nil {
+			a.unmap()
+			return nil, err
+		}
+	}
+	s.wiper = newWiper(a, s.files, &s.total)
 	return s, nil
 }
 
-// NewBlob returns an empty blob whose bytes will count for the owner. It allocates and counts nothing; inodes are counted by
+// NewBlob is for a store without Config.Files, see NewFile. It returns an empty blob whose bytes will count for the owner. It allocates and counts nothing; inodes are counted by
 // ReserveInode, since not every inode has contents.
 func (s *Store) NewBlob(owner uint32) *Blob {
+	if s.files != nil {
+		panic("memstore: NewBlob in a store of files")
+	}
 	return &Blob{s: s, owner: s.owners.get(owner)}
 }
 
@@ -81,7 +94,20 @@ func (s *Store) leave() { s.life.RUnlock() }
 // Progress says how far the overwriting of Close has come: how many bytes of how many. Both are zero before.
 func (s *Store) Progress() (done, total Bytes) {
 	total = Bytes(s.arena.toWipe.Load())
-	return Bytes(s.arena.wiped.Load()), total
+	done = Bytes(s.arena.wiped.Load())
+	if s.files != nil {
+		inFiles, ofFiles := s.files.progress()
+		done, total = done+inFiles, total+ofFiles
+	}
+	return done, total
+}
+
+// Retire begins the end of a store with Config.Files: what is freed from now on is counted by Progress and by the report of
+// Close, which lets nobody who has one of the files open keep or store anything in it.
+func (s *Store) Retire() {
+	if s.files != nil {
+		s.files.retire()
+	}
 }
 
 // Close waits for the operations under way, destroys the keys if there are any, overwrites every slab that is still mapped (pages in use, pages waiting for the
@@ -92,14 +118,34 @@ func (s *Store) Close() Report {
 		s.life.Lock()
 		s.closed = true
 		s.life.Unlock()
+		s.Retire()
 		s.wiper.close()
 		start := time.Now()
 		if s.vault != nil {
 			s.vault.close() // from here on nobody can read what is still to be overwritten
 		}
 		s.report.Wiped = s.arena.wipeAll()
+		if s.files != nil {
+			s.report.Err = s.closeFiles()
+			inFiles, _ := s.files.progress()
+			s.report.Wiped += inFiles
+		}
 		s.report.Duration = time.Since(start)
 		s.arena.unmap()
 	})
 	return s.report
+}
+
+// closeFiles is the end of the files of all blobs and of what the wiper has left. Preconditions: the wiper is closed.
+func (s *Store) closeFiles() error {
+	var all []file
+	for c, ok := s.wiper.take(); ok; c, ok = s.wiper.take() {
+		if c.isFile {
+			all = append(all, c.file)
+		}
+	}
+	for b := s.live.head; b != nil; b = b.next {
+		all = append(all, b.fileLocked())
+	}
+	return s.files.close(all)
 }

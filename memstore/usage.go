@@ -24,6 +24,8 @@ type Usage struct {
 	LockedBytes Bytes
 	// LockReason says why Locked is false, in words for a person; empty when it is true. Store only.
 	LockReason string
+	// InFiles says that contents lie in files that never swap. Store only.
+	InFiles bool
 	// Encrypted says that contents lie in the arena encrypted. Store only.
 	Encrypted bool
 	// KeysLocked says that the keys, and whatever is decrypted for a moment, cannot reach swap. Store only.
@@ -41,6 +43,10 @@ func (s *Store) Usage() Usage {
 	}
 	defer s.leave()
 	u.count(&s.total)
+	if s.files != nil {
+		u.InFiles = true
+		u.Used += Bytes(s.files.tmpfs.used())
+	}
 	u.Resident = s.arena.resident()
 	u.Locked, u.LockedBytes, u.LockReason = s.arena.lockState()
 	if s.vault != nil {

@@ -19,17 +19,22 @@ const (
 	trimDelay = 250 * time.Millisecond
 )
 
-// chunk is one leaf of a page table cut off a blob: pages that nobody can reach any more and that still hold contents.
+// chunk is what nobody can reach any more and what still holds contents: one leaf of a page table cut off a blob, or a file.
 type chunk struct {
 	refs  []pageRef // no holes
 	owner *account
 	bytes int64 // what it counts for: its pages and the leaf itself
+
+	isFile bool // instead of pages; bytes is what the file counts for beside those that it has
+	file   file
+	held   int64 // bytes of them, which the tmpfs counts
 }
 
 // wiper overwrites freed pages and only then lets them, and the space they count for, be used again. One goroutine works on
 // the queue, with help of others while it is long; whoever needs the space at once works along (help).
 type wiper struct {
 	arena *arena   // immutable pointer
+	files *files   // immutable pointer; may be nil
 	total *account // immutable pointer; atomic
 
 	mu       mutex[wiperRank]
@@ -43,9 +48,9 @@ type wiper struct {
 	stopped  chan struct{}
 }
 
-func newWiper(a *arena, total *account) *wiper {
+func newWiper(a *arena, f *files, total *account) *wiper {
 	w := &wiper{
-		arena: a, total: total,
+		arena: a, files: f, total: total,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	w.finished.L = &w.mu
@@ -113,8 +118,8 @@ func (w *wiper) trimSoon() {
 // add takes chunks over. From here on they count as wiping, and their space as used until they are done.
 func (w *wiper) add(chunks []chunk) {
 	for _, c := range chunks {
-		c.owner.wiping.Add(c.bytes)
-		w.total.wiping.Add(c.bytes)
+		c.owner.wiping.Add(c.bytes + c.held)
+		w.total.wiping.Add(c.bytes + c.held)
 	}
 	w.mu.Lock()
 	w.queue = append(w.queue, chunks...)
@@ -143,11 +148,15 @@ func (w *wiper) work() bool {
 	if !ok {
 		return false
 	}
-	w.discard(c.refs)
+	if c.isFile {
+		w.files.discard(c.file)
+	} else {
+		w.discard(c.refs)
+	}
 	c.owner.bytes.give(c.bytes)
 	w.total.bytes.give(c.bytes)
-	c.owner.wiping.Add(-c.bytes)
-	w.total.wiping.Add(-c.bytes)
+	c.owner.wiping.Add(-c.bytes - c.held)
+	w.total.wiping.Add(-c.bytes - c.held)
 	w.mu.Lock()
 	w.busy--
 	w.finished.Broadcast()
@@ -176,9 +185,14 @@ func (w *wiper) help() bool {
 // Whether something waits is read before the attempt: the wiper gives bytes back before it lowers the wiping count, so a
 // failure after reading zero is a true one.
 func (w *wiper) takeBytes(a *account, n int64) bool {
+	return w.untilDone(a, func() bool { return a.bytes.take(n) })
+}
+
+// untilDone is takeBytes for whatever take tries to take.
+func (w *wiper) untilDone(a *account, take func() bool) bool {
 	for {
 		waits := a.wiping.Load() > 0
-		if a.bytes.take(n) {
+		if take() {
 			return true
 		}
 		if !waits {
