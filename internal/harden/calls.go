@@ -36,11 +36,17 @@ var serving = []uint32{
 // signalling are calls of the daemon of `run`, which ends and stops the others.
 var signalling = []uint32{unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL}
 
+// onFiles are calls on the files that the kernel reads and writes by itself. fsconfig reaches what fspick gives.
+var onFiles = []uint32{unix.SYS_FALLOCATE, unix.SYS_FSCONFIG, unix.SYS_FTRUNCATE}
+
 // allowed lists the calls that are let through whatever their arguments.
 func allowed(c Config) []uint32 {
 	var list []uint32
 	for _, group := range [][]uint32{freely, reading, serving, olderCalls} {
 		list = append(list, group...)
+	}
+	if c.Backing != nil {
+		list = append(list, onFiles...)
 	}
 	if c.Signals {
 		list = append(list, signalling...)
@@ -63,7 +69,7 @@ func conditions(c Config) []condition {
 	if len(c.Writable) > 0 {
 		writing = unix.O_CREAT
 	}
-	return []condition{
+	list := []condition{
 		{unix.SYS_CLONE, 0, unix.CLONE_THREAD, unix.CLONE_THREAD}, // not a process
 		{unix.SYS_MMAP, 2, unix.PROT_EXEC, 0},
 		{unix.SYS_MPROTECT, 2, unix.PROT_EXEC, 0},
@@ -72,4 +78,15 @@ func conditions(c Config) []condition {
 		{unix.SYS_TGKILL, 0, whole, uint64(os.Getpid())},
 		{unix.SYS_OPENAT, 2, writing, 0},
 	}
+	if c.Backing == nil {
+		return list
+	}
+	for _, request := range c.Backing.Calls {
+		list = append(list, condition{unix.SYS_IOCTL, 1, whole, request})
+	}
+	return append(list,
+		condition{unix.SYS_FSPICK, 0, whole, uint64(c.Backing.Folder)},
+		condition{unix.SYS_OPENAT, 2, whole, unix.O_TMPFILE | unix.O_RDWR | unix.O_CLOEXEC | unix.O_LARGEFILE}, // no call could name it
+		condition{unix.SYS_UTIMENSAT, 1, whole, 0},                                                             // of a descriptor, not of a path
+	)
 }

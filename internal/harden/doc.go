@@ -13,7 +13,7 @@
 //
 //   - no core is written (RLIMIT_CORE), whatever else changes;
 //   - no_new_privs: nothing that is executed gains a privilege (PR_SET_NO_NEW_PRIVS(2const));
-//   - no capability is held, also by root (capabilities(7));
+//   - no capability is held, also by root (capabilities(7)); CAP_SYS_ADMIN alone with Config.Backing;
 //   - Landlock: files can be read below /proc and removed from the folder of Config, nothing else; the file systems of
 //     the namespace cannot be changed, processes outside cannot be traced or, unless Config says so, signalled; no TCP
 //     port, no abstract socket can be reached (landlock(7));
@@ -21,6 +21,8 @@
 //     connect, mount, and opening a file for writing; memory is never writable and executable (seccomp(2)).
 //
 // # Not guaranteed
+//
+// With Config.Backing Landlock does not restrict files, and seccomp lets through what that describes.
 //
 // Where the kernel lacks Landlock or seccomp, the other layers hold, as on processors other than amd64 and arm64, for
 // which there is no filter of calls; Apply says which do. Under the race detector, whose runtime opens files and makes

@@ -14,8 +14,17 @@ type Config struct {
 	Folder string
 	// Signals lets it signal other processes: those of `run`.
 	Signals bool
+	// Backing is what it needs for the files that the kernel reads and writes by itself; nil if there are none.
+	Backing *Backing
 	// Writable are files that it may open for writing. They exist in builds for tests only.
 	Writable []string
+}
+
+// Backing is what a process may do about the files of a tmpfs of its own that a FUSE filesystem passes requests through to: it
+// keeps CAP_SYS_ADMIN, which the kernel asks for whenever it is told of a file.
+type Backing struct {
+	Folder int      // descriptor of the folder in which nameless files are made, and whose file system changes its size
+	Calls  []uint64 // requests of ioctl(2) by which the kernel is told
 }
 
 // State says which of the layers that a kernel may lack hold.
@@ -36,7 +45,11 @@ func Apply(c Config) (State, error) {
 	if err := noNewPrivileges(); err != nil {
 		return State{}, fmt.Errorf("no_new_privs: %w", err)
 	}
-	if err := keepCapabilities(nil); err != nil {
+	var kept []int
+	if c.Backing != nil {
+		kept = []int{unix.CAP_SYS_ADMIN}
+	}
+	if err := keepCapabilities(kept); err != nil {
 		return State{}, fmt.Errorf("dropping capabilities: %w", err)
 	}
 	if raceEnabled {

@@ -17,6 +17,11 @@ func restrictFiles(c Config) error {
 	if c.Signals {
 		config.Scoped &^= ll.ScopeSignal
 	}
+	if c.Backing != nil {
+		// Whoever is restricted about files may not change the size of a file system either (hook_sb_remount).
+		config.HandledAccessFS = 0
+		return config.BestEffort().Restrict()
+	}
 	return config.BestEffort().Restrict(rules(c)...)
 }
 

@@ -23,6 +23,13 @@ func Keep(capabilities ...int) error {
 	return keepCapabilities(capabilities)
 }
 
+// Has reports whether the calling thread has a capability in force.
+func Has(capability int) bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var has [2]unix.CapUserData
+	return unix.Capget(&header, &has[0]) == nil && has[capability/32].Effective&(1<<(capability%32)) != 0
+}
+
 // keepCapabilities reduces the permitted and effective sets of every thread and empties the others; the ambient set
 // follows the permitted one. The bounding set would matter to what is executed: with no_new_privs nothing gains a
 // capability.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -64,21 +65,28 @@ func program(c Config) []unix.SockFilter {
 	for _, call := range allowed(c) {
 		p = append(p, skipUnless(unix.BPF_JEQ, call, 1), verdict(allow))
 	}
-	for _, c := range conditions(c) {
-		p = append(p, c.program()...)
+	list := conditions(c)
+	for i, c := range list {
+		again := slices.ContainsFunc(list[i+1:], func(later condition) bool { return later.call == c.call })
+		p = append(p, c.program(again)...)
 	}
 	return append(p, verdict(forbid))
 }
 
-// program decides about one call, if it is that one. Each call has one condition, so nothing later is asked about it.
-func (c condition) program() []unix.SockFilter {
+// program decides about one call, if it is that one. again says that a later condition is about the same call: it is
+// let through if one of them holds.
+func (c condition) program(again bool) []unix.SockFilter {
 	low := uint32(atArguments + 8*c.argument)
+	otherwise := verdict(forbid)
+	if again {
+		otherwise = load(atNumber)
+	}
 	return []unix.SockFilter{
 		skipUnless(unix.BPF_JEQ, c.call, 8),
 		load(low), and(uint32(c.mask)), skipUnless(unix.BPF_JEQ, uint32(c.value), 4),
 		load(low + 4), and(uint32(c.mask >> 32)), skipUnless(unix.BPF_JEQ, uint32(c.value>>32), 1),
 		verdict(allow),
-		verdict(forbid),
+		otherwise,
 	}
 }
 

@@ -45,7 +45,7 @@ func filterOf(t *testing.T, c Config) func(processor, call uint32, args ...uint6
 // calls.
 func TestFilter(t *testing.T) {
 	const most = 600 // numbers of calls
-	for _, c := range []Config{{}, {Signals: true}, {Writable: []string{"x"}}} {
+	for _, c := range []Config{{}, {Signals: true}, {Writable: []string{"x"}}, {Backing: &Backing{}}} {
 		verdictOn := filterOf(t, c)
 		free := allowed(c)
 		for call := range uint32(most) {
@@ -97,6 +97,36 @@ func TestConditions(t *testing.T) {
 		for _, value := range test.refused {
 			assert.Equal(t, forbid, say(value), "call %d with %#x", test.call, value)
 		}
+	}
+}
+
+// What a process with files for the kernel may do beside that, and what not.
+func TestConditionsOfBacking(t *testing.T) {
+	const folder, request, other = 7, 0x4010e501, 0x4004e502
+	with := filterOf(t, Config{Backing: &Backing{Folder: folder, Calls: []uint64{request, other}}})
+	without := filterOf(t, Config{})
+	for _, c := range []struct {
+		call uint32
+		args [6]uint64
+		want uint32
+	}{
+		{unix.SYS_IOCTL, [6]uint64{3, request}, allow},
+		{unix.SYS_IOCTL, [6]uint64{3, other}, allow},
+		{unix.SYS_IOCTL, [6]uint64{3, unix.TIOCSTI}, forbid},
+		{unix.SYS_FSPICK, [6]uint64{folder}, allow},
+		{unix.SYS_FSPICK, [6]uint64{folder + 1}, forbid},
+		{unix.SYS_OPENAT, [6]uint64{folder, 0, unix.O_TMPFILE | unix.O_RDWR | unix.O_CLOEXEC}, allow},
+		{unix.SYS_OPENAT, [6]uint64{folder, 0, unix.O_RDWR | unix.O_CLOEXEC}, forbid},
+		{unix.SYS_OPENAT, [6]uint64{folder, 0, unix.O_CREAT | unix.O_RDWR | unix.O_CLOEXEC}, forbid},
+		{unix.SYS_UTIMENSAT, [6]uint64{9, 0}, allow},
+		{unix.SYS_UTIMENSAT, [6]uint64{9, 0x7f0012345678}, forbid},
+		{unix.SYS_FTRUNCATE, [6]uint64{9, 0}, allow},
+		{unix.SYS_FSMOUNT, [6]uint64{9, 0}, forbid},
+		{unix.SYS_FSOPEN, [6]uint64{9, 0}, forbid},
+		{unix.SYS_LINKAT, [6]uint64{9, 0}, forbid},
+	} {
+		assert.Equal(t, c.want, with(processor, c.call, c.args[:]...), "call %d with %v", c.call, c.args)
+		assert.Equal(t, forbid, without(processor, c.call, c.args[:]...), "call %d with %v", c.call, c.args)
 	}
 }
 
