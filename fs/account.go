@@ -126,6 +126,9 @@ func (f *FS) dispose(ino *inode) {
 	}
 	ino.gone = true
 	if b := ino.contents(); b != nil {
+		if id := ino.rareLocked().backing; id != 0 {
+			f.backing.CloseBacking(id)
+		}
 		b.Free()
 	}
 	f.dropXattrsLocked(ino)

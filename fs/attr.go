@@ -14,16 +14,16 @@ func (f *FS) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) f
 	if err != nil {
 		return toStatus(err)
 	}
-	ino.giveAttr(callerOf(&in.InHeader), out)
+	f.giveAttr(callerOf(&in.InHeader), ino, out)
 	return fuse.OK
 }
 
-func (ino *inode) giveAttr(c caller, out *fuse.AttrOut) {
+func (f *FS) giveAttr(c caller, ino *inode, out *fuse.AttrOut) {
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
 	ino.attrLocked(&out.Attr)
 	ino.toldLocked(c)
-	out.SetTimeout(forever)
+	out.SetTimeout(f.attrLifeLocked(ino))
 }
 
 // SetAttr answers chmod(2), chown(2), truncate(2) and utimensat(2). What the
@@ -67,13 +67,13 @@ func (f *FS) setAttr(c caller, in *fuse.SetAttrIn, out *fuse.AttrOut) error {
 	if in.Valid&fuse.FATTR_KILL_SUIDGID != 0 && !isChown(in) { // else it was done, by the group that it had
 		ino.killPrivLocked(c)
 	}
-	ino.setTimesLocked(in, now)
+	err = ino.setTimesLocked(in, now)
 	if !onlyResizes(in) {
 		ino.ctime = now
 	}
 	ino.mu.Unlock()
-	ino.giveAttr(c, out)
-	return nil
+	f.giveAttr(c, ino, out)
+	return err
 }
 
 // onlyResizes says whether a request is about the size alone, which decides by
@@ -191,13 +191,16 @@ func (f *FS) resize(in *fuse.SetAttrIn, now int64) error {
 	if err != nil {
 		return err
 	}
-	same := b.Size() == size && b.Allocated() == 0
+	if byPath && size > 0 && b.Size() == size && b.Allocated() == 0 {
+		return nil
+	}
+	if err := f.cutInSteps(b, size, maxOffset); err != nil {
+		return err
+	}
 	if err := f.noteCorrupt(ino, b.Truncate(size)); err != nil {
 		return err
 	}
-	if !(byPath && same && size > 0) {
-		ino.touch(now)
-	}
+	ino.touch(now)
 	return nil
 }
 
@@ -217,13 +220,17 @@ func (ino *inode) killPrivLocked(c caller) {
 // setTimesLocked carries out the utimensat part of a request.
 //
 // Preconditions: ino.mu is held.
-func (ino *inode) setTimesLocked(in *fuse.SetAttrIn, now int64) {
+func (ino *inode) setTimesLocked(in *fuse.SetAttrIn, now int64) error {
+	if b := ino.contents(); b != nil && b.InFile() {
+		return setFileTimes(b, in)
+	}
 	if in.Valid&fuse.FATTR_ATIME != 0 {
 		ino.atime = requestedTime(in.Valid&fuse.FATTR_ATIME_NOW != 0, in.Atime, in.Atimensec, now)
 	}
 	if in.Valid&fuse.FATTR_MTIME != 0 {
 		ino.mtime = requestedTime(in.Valid&fuse.FATTR_MTIME_NOW != 0, in.Mtime, in.Mtimensec, now)
 	}
+	return nil
 }
 
 func requestedTime(isNow bool, sec uint64, nsec uint32, now int64) stamp {

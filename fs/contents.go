@@ -20,7 +20,7 @@ func (f *FS) contentsOf(ino *inode) (*memstore.Blob, error) {
 	}
 	ino.mu.Lock()
 	defer ino.mu.Unlock()
-	if ino.gone {
+	if ino.gone || f.inFiles {
 		return nil, syscall.ESTALE
 	}
 	if ino.contents() == nil {

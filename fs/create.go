@@ -14,6 +14,8 @@ type birth struct {
 	rawName string
 	rawMode uint32 // file type and permission bits
 	rawLink string // a symlink's target
+	opens   bool   // it is opened at once
+	flags   uint32 // how, of open(2)
 }
 
 // Create makes and opens a regular file (open(2) with O_CREAT). Errors: those
@@ -26,10 +28,10 @@ func (f *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, rawName string, out *f
 	}
 	f.enter(in.NodeId)
 	defer f.leave()
-	b := birth{op: "create", rawName: rawName, rawMode: syscall.S_IFREG | in.Mode&07777}
+	b := birth{op: "create", rawName: rawName, rawMode: syscall.S_IFREG | in.Mode&07777, opens: true, flags: in.Flags}
 	ino, err := f.bear(callerOf(&in.InHeader), in.NodeId, b, &out.EntryOut)
 	if err == nil {
-		f.opened(ino, &out.OpenOut)
+		f.giveOpen(ino, &out.OpenOut)
 	}
 	return toStatus(err)
 }
@@ -71,9 +73,10 @@ func (f *FS) Symlink(_ <-chan struct{}, h *fuse.InHeader, rawTarget, rawName str
 func (f *FS) Tmpfile(_ <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
 	f.enter(in.NodeId)
 	defer f.leave()
-	ino, err := f.tmpfile(callerOf(&in.InHeader), in.NodeId, in.Mode, &out.EntryOut)
+	b := birth{op: "tmpfile", rawMode: syscall.S_IFREG | in.Mode&07777, opens: f.answerOpens, flags: in.Flags}
+	ino, err := f.tmpfile(callerOf(&in.InHeader), in.NodeId, b, &out.EntryOut)
 	if err == nil {
-		f.opened(ino, &out.OpenOut)
+		f.giveOpen(ino, &out.OpenOut)
 	}
 	return toStatus(err)
 }
@@ -92,14 +95,21 @@ func (f *FS) bear(c caller, nodeid uint64, b birth, out *fuse.EntryOut) (*inode,
 	if err != nil {
 		return nil, err
 	}
-	room := e.cost() + bareBytes(mode, b.rawLink)
-	if err := f.reserve(c.uid, room); err != nil {
+	contents, err := f.newContents(c.uid, mode)
+	if err != nil {
 		e.wipeNames(nil)
 		return nil, err
 	}
-	if err := f.place(c, dir, e, func() *inode { return f.conceive(c, dir, mode, b.rawLink) }); err != nil {
+	room := e.cost() + bareBytes(mode, b.rawLink)
+	if err := f.reserve(c.uid, room); err != nil {
+		e.wipeNames(nil)
+		f.dropContents(contents)
+		return nil, err
+	}
+	if err := f.place(c, dir, e, func() *inode { return f.conceive(c, dir, mode, b, contents) }); err != nil {
 		e.wipeNames(nil)
 		f.unreserve(c.uid, room)
+		f.dropContents(contents)
 		return nil, err
 	}
 	f.overtake(c, dir)
@@ -190,7 +200,7 @@ func requestedName(e *dentry) string {
 }
 
 // hangLocked adds e to its directory, links its fresh inode there and stamps
-// the directory with the time of birth.
+// the directory.
 //
 // Preconditions: e.dir.dir.mu is held; e's names are free.
 func (f *FS) hangLocked(e *dentry) {
@@ -202,7 +212,7 @@ func (f *FS) hangLocked(e *dentry) {
 		ino.nlink++
 	}
 	ino.mu.Unlock()
-	f.stampParent(e.dir, ino.btime, ino.isDir(), 1)
+	f.stampParent(e.dir, f.now(), ino.isDir(), 1)
 }
 
 // stampParent marks a directory as changed and counts a subdirectory that came
@@ -218,7 +228,7 @@ func (f *FS) stampParent(dir *inode, now int64, subdir bool, step int32) {
 
 // conceive makes the inode of a new entry in dir. A directory that keeps its
 // set-group-ID bit gives its group to what is made in it, as inode(7) says.
-func (f *FS) conceive(c caller, dir *inode, mode uint32, link string) *inode {
+func (f *FS) conceive(c caller, dir *inode, mode uint32, b birth, contents fileContents) *inode {
 	gid := c.gid
 	dir.mu.Lock()
 	if dir.mode&syscall.S_ISGID != 0 {
@@ -229,12 +239,16 @@ func (f *FS) conceive(c caller, dir *inode, mode uint32, link string) *inode {
 	}
 	dir.mu.Unlock()
 	ino := f.newInode(f.nextIno.Add(1), mode, c.uid, gid)
+	ino.own(contents)
+	if b.opens {
+		ino.opens, ino.mappable = 1, f.inFiles && writes(b.flags)
+	}
 	switch mode & syscall.S_IFMT {
 	case syscall.S_IFDIR:
 		ino.dir = newDirectory(f.policy.NamingRoot(false))
 		ino.nlink = 2
 	case syscall.S_IFLNK:
-		ino.makeRareLocked().link = keepName(link)
+		ino.makeRareLocked().link = keepName(b.rawLink)
 	case syscall.S_IFIFO, syscall.S_IFSOCK:
 		if session := f.sessionFor(c); session != 0 {
 			ino.makeRareLocked().owner = session
@@ -243,19 +257,24 @@ func (f *FS) conceive(c caller, dir *inode, mode uint32, link string) *inode {
 	return ino
 }
 
-func (f *FS) tmpfile(c caller, nodeid uint64, rawMode uint32, out *fuse.EntryOut) (*inode, error) {
+func (f *FS) tmpfile(c caller, nodeid uint64, b birth, out *fuse.EntryOut) (*inode, error) {
 	dir, err := f.directory(nodeid)
 	if err != nil {
 		return nil, err
 	}
-	mode, err := f.admit(c, dir, birth{op: "tmpfile", rawMode: syscall.S_IFREG | rawMode&07777})
+	mode, err := f.admit(c, dir, b)
+	if err != nil {
+		return nil, err
+	}
+	contents, err := f.newContents(c.uid, mode)
 	if err != nil {
 		return nil, err
 	}
 	if err := f.reserve(c.uid, bareBytes(mode, "")); err != nil {
+		f.dropContents(contents)
 		return nil, err
 	}
-	ino := f.conceive(c, dir, mode, "")
+	ino := f.conceive(c, dir, mode, b, contents)
 	f.orphans.Add(1)
 	f.giveEntry(c, dir, ino, out)
 	return ino, nil

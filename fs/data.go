@@ -141,7 +141,9 @@ func (f *FS) fallocate(in *fuse.FallocateIn) error {
 	case 0, fallocKeepSize:
 		err = f.withReclaim(func() error { return b.Allocate(off, n, keep) })
 	case fallocPunchHole | fallocKeepSize:
-		err = b.Punch(off, n)
+		if err = f.cutInSteps(b, off, off+n); err == nil {
+			err = b.Punch(off, n)
+		}
 	case fallocZeroRange, fallocZeroRange | fallocKeepSize:
 		err = f.withReclaim(func() error { return b.Zero(off, n, keep) })
 	default:

@@ -60,7 +60,8 @@
 // OPEN, CREATE and FLUSH answer ENOSYS, so the kernel opens files without asking,
 // makes them by MKNOD, and an inode lives for as long as its lookup count is
 // positive. Options.AnswerOpens and BypassPageCache have OPEN, CREATE and RELEASE
-// answered instead. In a naming root
+// answered instead, and so does a store of files: see PassesThrough, by which the
+// kernel reads and writes contents by itself. In a naming root
 // of a shared mount every entry timeout is zero, hence every path walk asks
 // again with the caller's credentials; everywhere else entries, attributes and
 // negative entries are cached without limit, since only this kernel changes

@@ -99,6 +99,11 @@ type FS struct {
 	answerOpens bool
 	openFlags   uint32
 
+	// inFiles is immutable: the store keeps contents in files. backing, which
+	// the kernel knows them by, is set before the first request.
+	inFiles bool
+	backing Backing
+
 	// lives is nil without lifetimes.
 	lives *lives
 
@@ -144,6 +149,8 @@ func New(o Options) (*FS, error) {
 		lives:         newLives(o.Lifetimes),
 		openFlags:     fuse.FOPEN_KEEP_CACHE, // only this kernel changes contents
 	}
+	f.inFiles = o.Store.InFiles()
+	f.answerOpens = f.answerOpens || f.inFiles
 	f.renameMu.setRank(rankRename)
 	f.expiry.init()
 	f.inodes.init()
@@ -177,6 +184,7 @@ func (f *FS) String() string { return "safetmp" }
 func (f *FS) Close() {
 	f.closed.Do(func() {
 		f.expiry.close()
+		f.store.Retire()
 		f.disposeTree(f.root)
 		for _, ino := range f.inodes.snapshot() { // what lost its last link
 			f.disposeTree(ino)

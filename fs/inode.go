@@ -37,6 +37,7 @@ type inode struct {
 	gone     bool   // given back to the store
 	paged    bool   // the page cache may hold contents although it is bypassed
 	expired  bool   // a lifetime has taken its last name: it cannot be opened any more
+	mappable bool   // somebody may have mapped it to write, of what the kernel does not tell
 	told     uint32 // the thread that its attributes were told; see toldLocked
 	used     int64  // last use, nanoseconds since FS.started; only with lifetimes
 
@@ -57,6 +58,8 @@ type rare struct {
 	owner  uint64 // the session that made a FIFO or a socket, 0 if not known; immutable
 	xattrs xattrs
 	more   []*dentry // hard links beside inode.entry
+
+	backing int32 // the kernel knows the contents by it; 0 if it does not
 }
 
 // rareLocked is what few inodes have, zero for most.
@@ -105,7 +108,9 @@ func (ino *inode) attrLocked(a *fuse.Attr) {
 	ino.atime.put(&a.Atime, &a.Atimensec)
 	ino.mtime.put(&a.Mtime, &a.Mtimensec)
 	stampOf(ino.ctime).put(&a.Ctime, &a.Ctimensec)
-	if b := ino.contents(); b != nil {
+	if b := ino.contents(); b != nil && b.InFile() {
+		ino.fileAttrLocked(b, a)
+	} else if b != nil {
 		a.Size = uint64(b.Size())
 		a.Blocks = uint64(b.Allocated()) * (memstore.PageSize / statBlock)
 	} else if ino.dir != nil {

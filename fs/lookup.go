@@ -65,7 +65,7 @@ func (f *FS) giveEntry(c caller, dir, ino *inode, out *fuse.EntryOut) {
 	*out = fuse.EntryOut{NodeId: ino.id}
 	ino.attrLocked(&out.Attr)
 	ino.toldLocked(c)
-	out.SetAttrTimeout(forever)
+	out.SetAttrTimeout(f.attrLifeLocked(ino))
 	if f.cacheable(dir) {
 		out.SetEntryTimeout(forever)
 	}

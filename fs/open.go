@@ -1,6 +1,8 @@
 package fs
 
 import (
+	"syscall"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
@@ -34,18 +36,35 @@ func (f *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.St
 	if err != nil {
 		return toStatus(err)
 	}
-	f.opened(ino, out)
+	f.opened(ino, in.Flags)
+	f.giveOpen(ino, out)
 	return fuse.OK
 }
 
-// opened counts a descriptor of ino that a reply is about to hand out.
-func (f *FS) opened(ino *inode, out *fuse.OpenOut) {
+// opened counts a descriptor of ino that a reply is about to hand out, open
+// with these flags.
+func (f *FS) opened(ino *inode, flags uint32) {
+	ino.mu.Lock()
+	ino.opens++
+	fresh := f.inFiles && writes(flags) && !ino.mappable
+	ino.mappable = ino.mappable || fresh
+	ino.mu.Unlock()
+	if fresh {
+		f.expirePages(ino) // and the attributes, which the kernel believes for good
+	}
+}
+
+// writes says whether a file is opened to be written to.
+func writes(flags uint32) bool { return flags&syscall.O_ACCMODE != syscall.O_RDONLY }
+
+// giveOpen answers with an open file.
+func (f *FS) giveOpen(ino *inode, out *fuse.OpenOut) {
 	if !f.answerOpens {
 		return
 	}
 	out.OpenFlags |= f.openFlags
 	ino.mu.Lock()
-	ino.opens++
+	out.BackingID = ino.rareLocked().backing
 	ino.mu.Unlock()
 }
 

@@ -11,7 +11,9 @@ import (
 func (f *FS) Unlink(_ <-chan struct{}, h *fuse.InHeader, rawName string) fuse.Status {
 	f.enter(h.NodeId)
 	defer f.leave()
-	return toStatus(f.remove(callerOf(h), h.NodeId, rawName, false))
+	ino, err := f.remove(callerOf(h), h.NodeId, rawName, false)
+	f.emptyIfSpent(ino)
+	return toStatus(err)
 }
 
 // Rmdir removes an empty directory, by either of its names (rmdir(2)): ENOENT,
@@ -19,43 +21,46 @@ func (f *FS) Unlink(_ <-chan struct{}, h *fuse.InHeader, rawName string) fuse.St
 func (f *FS) Rmdir(_ <-chan struct{}, h *fuse.InHeader, rawName string) fuse.Status {
 	f.enter(h.NodeId)
 	defer f.leave()
-	return toStatus(f.remove(callerOf(h), h.NodeId, rawName, true))
+	_, err := f.remove(callerOf(h), h.NodeId, rawName, true)
+	return toStatus(err)
 }
 
-func (f *FS) remove(c caller, nodeid uint64, rawName string, wantDir bool) error {
+// remove takes an entry out of a directory and returns the inode it led to.
+func (f *FS) remove(c caller, nodeid uint64, rawName string, wantDir bool) (*inode, error) {
 	dir, err := f.directory(nodeid)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := f.removeFrom(c, dir, rawName, wantDir); err != nil {
-		return err
+	ino, err := f.removeFrom(c, dir, rawName, wantDir)
+	if err == nil {
+		f.overtake(c, dir)
 	}
-	f.overtake(c, dir)
-	return nil
+	return ino, err
 }
 
-func (f *FS) removeFrom(c caller, dir *inode, rawName string, wantDir bool) error {
+func (f *FS) removeFrom(c caller, dir *inode, rawName string, wantDir bool) (*inode, error) {
 	s := f.scopeOf(c)
 	dir.dir.mu.Lock()
 	defer dir.dir.mu.Unlock()
 	e := dir.dir.resolveLocked(s, rawName)
 	switch {
 	case e == nil:
-		return syscall.ENOENT
+		return nil, syscall.ENOENT
 	case wantDir && !e.ino.isDir():
-		return syscall.ENOTDIR
+		return nil, syscall.ENOTDIR
 	case !wantDir && e.ino.isDir():
-		return syscall.EISDIR
+		return nil, syscall.EISDIR
 	}
 	if wantDir {
 		if err := e.ino.dir.bury(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	f.unhangLocked(e)
 	f.otherName(e, rawName)
+	ino := e.ino
 	e.wipeNames(nil)
-	return nil
+	return ino, nil
 }
 
 // bury marks an empty directory as removed, ENOTEMPTY if it is not empty.

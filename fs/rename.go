@@ -54,6 +54,9 @@ func (f *FS) rename(c caller, in *fuse.RenameIn, rawOld, rawNew string) error {
 	}
 	f.hideFromOthers(m)
 	f.overtake(c, from, to, m.moved[0], m.moved[1])
+	if m.dst != nil && !m.exchange {
+		f.emptyIfSpent(m.dst.ino)
+	}
 	return nil
 }
 

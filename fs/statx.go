@@ -26,12 +26,12 @@ func (f *FS) Statx(_ <-chan struct{}, in *fuse.StatxIn, out *fuse.StatxOut) fuse
 		Ino:     a.Ino,
 		Size:    a.Size,
 		Blocks:  a.Blocks,
-		Atime:   ino.atime.statx(),
+		Atime:   stamp{int64(a.Atime), a.Atimensec}.statx(),
 		Btime:   stampOf(ino.btime).statx(),
-		Ctime:   stampOf(ino.ctime).statx(),
-		Mtime:   ino.mtime.statx(),
+		Ctime:   stamp{int64(a.Ctime), a.Ctimensec}.statx(),
+		Mtime:   stamp{int64(a.Mtime), a.Mtimensec}.statx(),
 	}
-	out.SetTimeout(forever)
+	out.SetTimeout(f.attrLifeLocked(ino))
 	return fuse.OK
 }
 

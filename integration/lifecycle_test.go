@@ -45,6 +45,8 @@ type status struct {
 	Removed         map[string]uint64 `json:"removed"`
 	Locked          bool              `json:"locked"`
 	Encrypted       bool              `json:"encrypted"`
+	IOMode          string            `json:"io_mode"`
+	Unswappable     bool              `json:"unswappable"`
 	NoSUID          bool              `json:"nosuid"`
 	NoDev           bool              `json:"nodev"`
 }

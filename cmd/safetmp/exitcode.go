@@ -33,6 +33,7 @@ const (
 	exitNoDaemon      = 21 // the mount is there and its daemon does not answer
 	exitUnusable      = 22 // doctor: neither mount nor run can work here (1: they do, and something is weaker than promised)
 	exitNoTransport   = 23 // --transport uring: this kernel does not offer FUSE over io_uring, or io_uring is forbidden; nothing was mounted
+	exitNoPassthrough = 24 // --io passthrough: this kernel does not offer FUSE passthrough, or the privilege is missing; nothing was mounted
 
 	exitRunFailed     = 125 // run: safetmp itself failed (user namespaces not available, no /dev/fuse, ...), the command was not started or was lost
 	exitNotExecutable = 126 // run: the command was found and could not be executed
@@ -55,6 +56,7 @@ var exitCodes = []struct {
 	{mount.ErrNotSafetmp, exitNotSafetmp},
 	{fuseconn.ErrNoRings, exitNoTransport},
 	{daemon.ErrExposed, exitExposed},
+	{daemon.ErrNoPassthrough, exitNoPassthrough},
 	{unix.EBUSY, exitBusy},
 }
 

@@ -38,6 +38,9 @@ which holds. With --encrypt=on contents are encrypted in any case: nobody reads 
 without the keys. --key-memory=secret keeps those where not even root reads them; while such a mount is there the
 machine cannot hibernate.
 
+With --io=passthrough, as root, the kernel reads and writes contents by itself, at the speed of tmpfs, in memory that is never
+swapped; making and opening files is slower. It is for large files, plain, and without shares of users.
+
 Sizes are bytes, a number with k, m, g or t (powers of 1024), or a percentage of the memory that may be used here: RAM,
 or the limit of the memory cgroup where that is less.
 
@@ -70,7 +73,8 @@ Exit codes:
   11 DIR is no directory      12 DIR is not empty                    13 a safetmp is mounted there already
   14 not permitted            15 no usable /dev/fuse                 16 no fusermount3 and no privilege
   17 contents could reach swap: neither locked nor encrypted
-  20 (-f) wipe not complete   23 no io_uring (--transport uring)     1 anything else`
+  20 (-f) wipe not complete   23 no io_uring (--transport uring)     24 no passthrough (--io passthrough)
+  1 anything else`
 
 const umountHelp = `Unmounts the safetmp mounted on DIR and returns once every byte it held is overwritten, with a line that says how
 much that was. A mount in use stays as it is; who holds it is listed. On a terminal the progress is shown.

@@ -119,6 +119,8 @@ func swapText(s control.Status) string {
 		return "contents or keys may reach it, as was allowed"
 	case s.Locked:
 		return "out of reach: contents are locked in memory"
+	case s.Unswappable:
+		return "out of reach: contents are in memory that the kernel never swaps"
 	case s.Encrypted:
 		return "contents reach it encrypted only"
 	}

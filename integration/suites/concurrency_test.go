@@ -23,6 +23,7 @@ var concurrents = []concurrent{
 	{"private", []int{root, root, root}, words(posix, "mode=755"), false},
 	{"shared", []int{root, alice, bob}, words(posix, "mode=1777", wholly), false},
 	{"shared encrypted", []int{root, alice, bob}, words(posix, "mode=1777", wholly, "encrypt=on"), false},
+	{"shared passthrough", []int{root, alice, bob}, words(posix, "mode=1777", wholly, "io=passthrough"), false},
 	{"shared with names of one's own", []int{alice, bob, alice}, words("profile=tmpdir", "mode=1733", wholly), true},
 }
 

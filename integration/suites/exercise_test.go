@@ -210,7 +210,7 @@ func between(off, n int) string { return fmt.Sprintf("%d bytes at %d", n, off) }
 func TestExercise(t *testing.T) {
 	needRoot(t)
 	const files = 4
-	rows := rowsToRun()
+	rows := rowsWithMuchData()
 	n := 240_000 / len(rows)
 	switch {
 	case soak:

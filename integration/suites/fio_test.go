@@ -32,7 +32,7 @@ func TestFio(t *testing.T) {
 	for _, e := range fioEngines {
 		t.Run("tmpfs "+e.name, func(t *testing.T) { t.Log(runFio(t, program, oracle, e.words)) })
 	}
-	for _, c := range rowsToRun() {
+	for _, c := range rowsWithMuchData() {
 		t.Run(c.name, func(t *testing.T) {
 			m := c.mountRow(t, posix, "size=1g")
 			for _, e := range fioEngines {

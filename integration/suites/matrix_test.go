@@ -20,6 +20,8 @@ var matrix = []combination{
 	{"shared", words("mode=1777", wholly, "encrypt=off"), true, true},
 	{"private encrypted", words("mode=755", "encrypt=on"), false, true}, // direct, as cache=auto has it
 	{"shared encrypted", words("mode=1777", wholly, "encrypt=on"), true, false},
+	{"private passthrough", words("mode=755", "io=passthrough"), false, true},
+	{"shared passthrough", words("mode=1777", wholly, "io=passthrough"), true, false},
 	{"private direct", words("mode=755", "encrypt=off", "cache=direct"), false, false},
 	{"shared direct", words("mode=1777", wholly, "encrypt=off", "cache=direct"), true, false},
 	{"private encrypted cached", words("mode=755", "encrypt=on", "cache=cached"), false, false},
@@ -44,6 +46,11 @@ const (
 // rowsToRun is the configurations of this run.
 func rowsToRun() []combination {
 	return slices.DeleteFunc(slices.Clone(matrix), func(c combination) bool { return !c.ci && !soak })
+}
+
+// rowsWithMuchData is rowsToRun for suites that write and read for long: in CI without passthrough, whose data the kernel moves.
+func rowsWithMuchData() []combination {
+	return slices.DeleteFunc(rowsToRun(), func(c combination) bool { return !soak && slices.Contains(c.words, "io=passthrough") })
 }
 
 // mountRow mounts one configuration in a process that can check itself.

@@ -42,6 +42,7 @@ func (o Options) Store() memstore.Config {
 		Lock:        memstore.LockTry,
 		Encrypt:     o.Encrypt == EncryptOn,
 		Keys:        o.keys(),
+		Files:       o.IO == IOPassthrough,
 	}
 }
 

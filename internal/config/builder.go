@@ -44,6 +44,7 @@ type Builder struct {
 // New returns a Builder for this system in which nothing was given yet.
 func New(system System) *Builder {
 	b := &Builder{system: system}
+	b.choiceSource = map[string]string{}
 	b.defaults = b.ParseList(system.Defaults)
 	return b
 }

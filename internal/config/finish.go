@@ -29,7 +29,7 @@ func (b *Builder) Finish() (Options, error) {
 		CheckModes:      b.checkModes,
 	}
 	for _, step := range []func(*Options) error{
-		b.finishPolicy, b.finishOwner, b.finishRoot, b.finishMode, b.finishLimits, b.finishShares, b.finishSecrecy,
+		b.finishPolicy, b.finishOwner, b.finishRoot, b.finishMode, b.finishLimits, b.finishShares, b.finishSecrecy, b.finishIO,
 	} {
 		if err := step(&o); err != nil {
 			return Options{}, err

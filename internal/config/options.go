@@ -30,6 +30,9 @@ type Options struct {
 	UserSizeBytes int64 `json:"user_size_bytes"`
 	UserInodes    int64 `json:"user_inodes"`
 
+	// IO is empty (memory), IOMemory or IOPassthrough.
+	IO string `json:"io,omitempty"`
+
 	// Encrypt is empty (on where contents could reach swap), EncryptOn or EncryptOff; AllowSwap admits contents and keys that
 	// could reach swap. KeyMemory is empty, KeysLocked or KeysSecret.
 	Encrypt   string `json:"encrypt,omitempty"`

@@ -38,6 +38,7 @@ var options = []option{
 	{"encrypt", "auto|on|off", "encrypt contents in memory; auto: where swap is possible and locking is not (default auto)", choiceParser("encrypt", func(b *Builder) *string { return &b.encrypt })},
 	{"key_memory", "WHERE", "locked memory for keys, or secret, which root cannot read and which blocks hibernation (default locked)", choiceParser("key_memory", func(b *Builder) *string { return &b.keyMemory })},
 	{"allow_swap", "", "mount even where contents can neither be locked nor encrypted and may reach swap", func(b *Builder, _, _ string) error { b.allowSwap = true; return nil }},
+	{"io", "MODE", "passthrough: the kernel reads and writes contents by itself, plain and as root only; memory; auto (default) is memory", choiceParser("io", func(b *Builder) *string { return &b.io })},
 	{"cache", "HOW", "direct: contents bypass the page cache; cached; auto (default): direct where they are encrypted", choiceParser("cache", func(b *Builder) *string { return &b.cache })},
 	{"event_names", "hash|plain", "how safetmp events tells names: a keyed hash (default) or as they are", parseEventNames},
 	{"fsname", "NAME", "the source that mount tables show (default safetmp)", parseSource},

@@ -48,13 +48,14 @@ type Status struct {
 	LockReason    string `json:"lock_reason,omitempty"`
 	Encrypted     bool   `json:"encrypted"`
 	EncryptReason string `json:"encrypt_reason,omitempty"`
+	Unswappable   bool   `json:"unswappable"`          // contents lie in memory that the kernel never swaps
 	KeyMemory     string `json:"key_memory,omitempty"` // where the keys of an encrypted mount lie, in words
 	Exposed       bool   `json:"exposed"`              // contents or keys may reach swap
-	IOMode        string `json:"io_mode"`
+	IOMode        string `json:"io_mode"`              // "memory" or "passthrough"
 	Transport     string `json:"transport"`
 	// TransportReason says why requests do not come by io_uring, empty if they do or nobody asked for it.
 	TransportReason string `json:"transport_reason,omitempty"`
-	CacheMode       string `json:"cache_mode"` // "cached" or "direct"
+	CacheMode       string `json:"cache_mode"` // "cached" or "direct"; with passthrough the cache is where contents lie
 	Corrupt         uint64 `json:"corrupt"`    // requests that met contents changed in memory, answered EIO
 
 	Refusals map[string]uint64 `json:"refusals"` // requests refused, by policy rule

@@ -116,7 +116,7 @@ func (d *Daemon) assemble() (err error) {
 		return err
 	}
 	if err := d.conn.Init(); err != nil {
-		return err
+		return explainInit(err)
 	}
 	d.chooseCache()
 	return nil

@@ -22,7 +22,8 @@ func hide() {
 // mount: the files are safe without.
 func (d *Daemon) harden(signals bool) {
 	probe := testProbe()
-	c := harden.Config{Signals: signals, Writable: testWritable()}
+	d.raiseLimits()
+	c := harden.Config{Signals: signals, Writable: testWritable(), Backing: d.backing()}
 	if d.control != nil {
 		c.Folder = d.control.Folder()
 	}

@@ -38,6 +38,9 @@ type secrecy struct {
 // they are encrypted, or the mount is refused unless it is allowed to be exposed.
 func (d *Daemon) openStore() error {
 	cfg := d.opts.Store()
+	if cfg.Files {
+		return d.openFiles(cfg)
+	}
 	if cfg.Encrypt {
 		return d.openEncrypted(cfg, "asked for")
 	}
@@ -107,7 +110,7 @@ func (d *Daemon) Warnings() []string { return d.warnings }
 func (d *Daemon) chooseCache() {
 	encrypted := d.store.Usage().Encrypted
 	switch {
-	case d.opts.Cache == config.CacheCached:
+	case d.fs.PassesThrough(), d.opts.Cache == config.CacheCached:
 	case d.opts.Cache == config.CacheDirect, encrypted && d.conn.DirectMmap():
 		d.fs.BypassPageCache()
 		if !d.conn.DirectMmap() {
@@ -130,6 +133,8 @@ func (d *Daemon) cacheMode() string {
 func (d *Daemon) Secrecy() string {
 	u := d.store.Usage()
 	switch {
+	case u.InFiles:
+		return "contents are in memory that the kernel never swaps (tmpfs, noswap)"
 	case u.Encrypted:
 		return fmt.Sprintf("contents are encrypted (%s), keys are in memory that is %s", d.secrecy.reason, u.KeyMemory)
 	case u.Locked:

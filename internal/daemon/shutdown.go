@@ -98,7 +98,8 @@ func (d *Daemon) finish(forced bool) {
 		d.fs.Close()
 	}
 	if d.store != nil {
-		report.Wiped = int64(d.store.Close().Wiped)
+		wiped := d.store.Close()
+		report.Wiped, report.Complete = int64(wiped.Wiped), wiped.Err == nil
 	}
 	if d.conn != nil {
 		d.conn.Wipe()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"safetmp/fs"
+	"safetmp/internal/config"
 	"safetmp/internal/control"
 	"safetmp/internal/mount"
 	"safetmp/policy"
@@ -35,11 +36,14 @@ func (d *Daemon) Status() control.Status {
 		Shared:     d.opts.Shared,
 		ShareRoot:  d.opts.ShareWithRoot,
 		OwnerUID:   d.opts.UID,
-		IOMode:     "memory",
+		IOMode:     config.IOMemory,
 		CacheMode:  d.cacheMode(),
 	}
 	transport := d.conn.State()
 	s.Transport, s.TransportReason = string(transport.Transport), transport.Reason
+	if d.fs.PassesThrough() {
+		s.IOMode = config.IOPassthrough
+	}
 	d.describePolicy(&s)
 	d.describeStore(&s)
 	d.describeMount(&s)
@@ -88,6 +92,7 @@ func (d *Daemon) describeStore(s *control.Status) {
 	s.Entries = d.fs.Entries()
 	s.Locked, s.LockReason = u.Locked, u.LockReason
 	s.Encrypted, s.EncryptReason, s.KeyMemory = u.Encrypted, d.secrecy.reason, u.KeyMemory
+	s.Unswappable = u.InFiles
 	s.Exposed, s.Corrupt = d.secrecy.exposed, d.fs.Corruptions()
 }
 

@@ -46,8 +46,8 @@ const initBuffer = 8192
 // Init answers the first request of the connection, once there is everything
 // that the answer promises.
 //
-// Errors: ErrProtocol; ErrNoRings; ENOMEM for buffers. The connection is then
-// answered that it has failed, and is to be closed.
+// Errors: ErrProtocol; ErrNoRings; ErrNoPassthrough; ENOMEM for buffers. The
+// connection is then to be closed.
 func (c *Conn) Init() error {
 	buf := make([]byte, initBuffer)
 	n, err := c.readFirst(buf)
@@ -65,13 +65,17 @@ func (c *Conn) Init() error {
 		return err
 	}
 	c.write(finish(out, in.Unique, sizeOf[fuse.InitOut](), fuse.OK))
-	return nil
+	return c.tryPassthrough()
 }
 
 // agree fills in the answer to INIT and makes what it promises.
 func (c *Conn) agree(in *fuse.InitIn, out *fuse.InitOut) error {
 	if in.Major != protoMajor || in.Minor < oldestMinor {
 		return fmt.Errorf("%w; this one speaks %d.%d", ErrProtocol, in.Major, in.Minor)
+	}
+	passing, err := c.choosePassthrough(in.Flags64())
+	if err != nil {
+		return err
 	}
 	maxWrite, err := c.chooseTransport(in.Flags64())
 	if err != nil {
@@ -81,7 +85,7 @@ func (c *Conn) agree(in *fuse.InitIn, out *fuse.InitOut) error {
 	if c.rings != nil {
 		flags |= fuse.CAP_OVER_IO_URING
 	}
-	*out = parameters(in, flags, maxWrite)
+	*out = parameters(in, flags|passing, maxWrite)
 	c.directMmap = flags&fuse.CAP_DIRECT_IO_ALLOW_MMAP != 0
 	c.fs.OnOvertaken(c.invalAttr)
 	if in.Minor >= epochMinor {
@@ -116,5 +120,6 @@ func parameters(in *fuse.InitIn, flags uint64, maxWrite int) fuse.InitOut {
 		MaxWrite:            uint32(maxWrite),
 		TimeGran:            1,
 		MaxPages:            uint16(maxWrite / 4096),
+		MaxStackDepth:       backingDepth,
 	}
 }
