@@ -36,6 +36,10 @@ var differences = []difference{
 		"the same request as for a write"},
 	{"model", "set-id without room", "a fallocate(2) that fails with ENOSPC has cleared the set-id bits before: the kernel does so for FUSE before it asks"},
 	{"model", "set-group-ID of a further group", furtherGroup},
+	{"model", "zero range", "fallocate(2) with FALLOC_FL_ZERO_RANGE works, EOPNOTSUPP on tmpfs: nothing is lost by it. tmpfs is asked for the same " +
+		"in three steps"},
+	{"model", "whiteout", "renameat2(2) with RENAME_WHITEOUT is refused, EINVAL, and changes nothing: a whiteout is a device, of which there are none. " +
+		"tmpfs is not asked"},
 	{"model", "times of a FIFO", "what goes through a FIFO passes inside the kernel, which does not stamp FIFOs of FUSE (S_NOCMTIME)"},
 	{"model", "fallocated is data", "SEEK_DATA and SEEK_HOLE take what fallocate made for data, tmpfs takes it for a hole; lseek(2) allows both"},
 }

@@ -132,7 +132,7 @@ func drawFallocate(t *rapid.T, m *model) call {
 		unix.FALLOC_FL_COLLAPSE_RANGE, unix.FALLOC_FL_INSERT_RANGE, unix.FALLOC_FL_UNSHARE_RANGE
 	slot, off := drawSlot(t, m), drawOffset(t)
 	n := rapid.SampledFrom([]int64{0, -1, 1, 100, page - 1, page, page + 1, 3 * page, 20*page + 1, 1 << 41}).Draw(t, "bytes")
-	mode := rapid.SampledFrom([]uint32{0, 0, keep, keep | punch, keep | punch, keep | punch, punch, collapse, insert, unshare}).Draw(t, "mode")
+	mode := rapid.SampledFrom([]uint32{0, 0, keep, keep | punch, keep | punch, keep | punch, punch, zero, zero | keep, collapse, insert, unshare}).Draw(t, "mode")
 	return onSlot(slot, fmt.Sprintf("mode %#x %d at %d", mode, n, off), func(s *side) string {
 		if mode&punch == 0 {
 			m.noteSpread(s, slot)
@@ -141,8 +141,22 @@ func drawFallocate(t *rapid.T, m *model) call {
 		if unix.Fstat(s.fds[slot], &st) == nil && (ofFurtherGroup(&st) || n == 1<<41 && losesSetID(&st)) {
 			return "left out"
 		}
+		if s.oracle && mode&zero != 0 && tolerated("model", "zero range") {
+			return errname(zeroOnTmpfs(s.fds[slot], mode&keep, off, n))
+		}
 		return errname(unix.Fallocate(s.fds[slot], mode, off, n))
 	})
+}
+
+// zeroOnTmpfs does what FALLOC_FL_ZERO_RANGE does, which tmpfs has not: nothing
+// without room for the whole range, else what was there goes and the room stays.
+func zeroOnTmpfs(fd int, keep uint32, off, n int64) error {
+	for _, mode := range []uint32{keep, unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE, keep} {
+		if err := unix.Fallocate(fd, mode, off, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // losesSetID says that a change by the caller takes set-id bits from a file. The kernel takes them for fallocate before it asks for the room that

@@ -43,22 +43,49 @@ var listOps = []op{
 			return s.list(slot)
 		})
 	}},
+	{"seekdir", 2, func(t *rapid.T, m *model) call {
+		slot, k := drawSlot(t, m), rapid.IntRange(0, 9).Draw(t, "entry")
+		return reading(slot, fmt.Sprint("after entry ", k), func(s *side) string { return s.seekdir(slot, k) })
+	}},
+}
+
+// seekdir lists a directory and then, from where its entry k ended, the rest
+// again (telldir(3), seekdir(3)). The order is each filesystem's own; what is told
+// is how many entries there are and whether the rest was the same both times.
+func (s *side) seekdir(slot, k int) string {
+	var st unix.Stat_t
+	if err := unix.Fstat(s.fds[slot], &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return "no directory " + errname(err)
+	}
+	all, err := s.entriesFrom(slot, 0)
+	if err != nil {
+		return errname(err)
+	}
+	rest := all
+	if k = min(k, len(all)); k > 0 {
+		if rest, err = s.entriesFrom(slot, all[k-1].off); err != nil {
+			return errname(err)
+		}
+	} else if rest, err = s.entriesFrom(slot, 0); err != nil {
+		return errname(err)
+	}
+	return fmt.Sprintf("%d entries, the same after %d: %v", len(all), k, slices.Equal(all[k:], rest))
+}
+
+// entriesFrom lists the directory in a slot from an offset on, in its order.
+func (s *side) entriesFrom(slot int, off int64) ([]direntry, error) {
+	if _, err := unix.Seek(s.fds[slot], off, unix.SEEK_SET); err != nil {
+		return nil, err
+	}
+	return s.entries(slot)
 }
 
 // list lists the directory in a slot from where it is, sorted by name, each
 // with its kind and its inode.
 func (s *side) list(slot int) string {
-	var found []direntry
-	buf := make([]byte, 1024)
-	for {
-		n, err := unix.Getdents(s.fds[slot], buf)
-		if err != nil {
-			return errname(err)
-		}
-		if n == 0 {
-			break
-		}
-		found = append(found, direntries(buf[:n])...)
+	found, err := s.entries(slot)
+	if err != nil {
+		return errname(err)
 	}
 	slices.SortFunc(found, func(a, b direntry) int { return strings.Compare(a.name, b.name) })
 	var out []string
@@ -68,8 +95,22 @@ func (s *side) list(slot int) string {
 	return strings.Join(out, " ")
 }
 
+// entries lists the directory in a slot from where it is.
+func (s *side) entries(slot int) ([]direntry, error) {
+	var found []direntry
+	buf := make([]byte, 1024)
+	for {
+		n, err := unix.Getdents(s.fds[slot], buf)
+		if err != nil || n == 0 {
+			return found, err
+		}
+		found = append(found, direntries(buf[:n])...)
+	}
+}
+
 // direntry is one record of getdents64(2).
 type direntry struct {
+	off  int64 // of what follows it
 	name string
 	kind byte
 	ino  uint64
@@ -80,7 +121,8 @@ func direntries(buf []byte) []direntry {
 	for len(buf) > 19 {
 		size := binary.NativeEndian.Uint16(buf[16:])
 		name, _, _ := strings.Cut(string(buf[19:size]), "\x00")
-		found = append(found, direntry{name, buf[18], binary.NativeEndian.Uint64(buf)})
+		off := int64(binary.NativeEndian.Uint64(buf[8:]))
+		found = append(found, direntry{off, name, buf[18], binary.NativeEndian.Uint64(buf)})
 		buf = buf[size:]
 	}
 	return found

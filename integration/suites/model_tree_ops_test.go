@@ -15,6 +15,18 @@ func removing(p place, do func(s *side) string) call {
 	return c
 }
 
+// refusedRename renames with flags that are refused wherever something would
+// change; of one file to itself the kernel asks nobody.
+func refusedRename(s *side, p, q place, flags uint) string {
+	var from, to unix.Stat_t
+	same := unix.Fstatat(s.dir(p), p.path, &from, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+		unix.Fstatat(s.dir(q), q.path, &to, unix.AT_SYMLINK_NOFOLLOW) == nil && from.Ino == to.Ino
+	if err := unix.Renameat2(s.dir(p), p.path, s.dir(q), q.path, flags); err == nil && !same {
+		return "done"
+	}
+	return "refused"
+}
+
 // The calls on names.
 var treeOps = []op{
 	{"mkdir", 10, func(t *rapid.T, m *model) call {
@@ -37,6 +49,17 @@ var treeOps = []op{
 			return errname(unix.Renameat2(s.dir(p), p.path, s.dir(q), q.path, flags))
 		})
 		c.vague = true
+		c.places = append(c.places, q)
+		return c
+	}},
+	{"rename with a whiteout", 1, func(t *rapid.T, m *model) call {
+		p, q := drawPlace(t, m), drawPlace(t, m)
+		c := one(p, fmt.Sprint("to ", q), func(s *side) string {
+			if s.oracle && tolerated("model", "whiteout") {
+				return "refused"
+			}
+			return refusedRename(s, p, q, unix.RENAME_WHITEOUT)
+		})
 		c.places = append(c.places, q)
 		return c
 	}},
