@@ -29,7 +29,46 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "test-watch" {
 		os.Exit(complain(Serve(os.Args[2:])))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "test-reuse" {
+		os.Exit(complain(playReuse(os.Args[2:])))
+	}
+	if len(os.Args) > 2 && os.Args[1] == "test-late" {
+		os.Exit(complain(playLate(os.Args[2:])))
+	}
 	os.Exit(m.Run())
+}
+
+// playReuse is a watcher that has just unmounted its mount, whose numbers another one has been given before it looks
+// again, and that is told to end then.
+func playReuse(args []string) error {
+	w, err := adopt(args)
+	if err != nil {
+		return err
+	}
+	if err := w.unmount(func(mount.Entry) error { return nil }); err != nil {
+		return err
+	}
+	if err := w.unmount(mount.Detach); !errors.Is(err, mount.ErrNotSafetmp) {
+		return fmt.Errorf("the other mount was taken for its own: %v", err)
+	}
+	return nil
+}
+
+// playLate is playReuse for a mount that somebody else has unmounted: the other one differs by the id that is never used
+// again alone.
+func playLate(args []string) error {
+	w, err := adopt(args)
+	if err != nil {
+		return err
+	}
+	if w.unique == 0 {
+		return nil // before Linux 6.8 nothing tells them apart
+	}
+	w.unique++
+	if w.look(); !w.gone() {
+		return errors.New("the other mount was taken for its own")
+	}
+	return nil
 }
 
 func complain(err error) int {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -324,5 +325,30 @@ func TestServeByHand(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		require.Error(t, err)
 		assert.Contains(t, string(out), ErrUse.Error())
+	}
+}
+
+// TestNumbersUsedAgain: the kernel gives the numbers of a mount to the next one. A watcher whose own is unmounted leaves
+// that one alone, however late it looks.
+func TestNumbersUsedAgain(t *testing.T) {
+	for name, part := range map[string]string{"unmounted by the watcher": "test-reuse", "by somebody else": "test-late"} {
+		t.Run(name, func(t *testing.T) {
+			uid := users(t)[0]
+			other := startDaemon(t, uid, place(t, uid, 0o700))
+			words := strings.Fields(other.device) // ready, id, device
+			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+			require.NoError(t, err)
+			ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
+			defer ours.Close()
+			defer theirs.Close()
+			covered, err := os.Open(t.TempDir())
+			require.NoError(t, err)
+			defer covered.Close()
+			cmd := exec.Command(executable(t), part, words[1], words[2], other.dir)
+			cmd.ExtraFiles = []*os.File{theirs, covered}
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			assert.Equal(t, "ok", other.tell(t, "unmount"), "the other mount is there")
+		})
 	}
 }

@@ -37,7 +37,8 @@ var ErrUse = errors.New("this command is for safetmp's own use")
 // watcher is the process beside the daemon. It has one goroutine.
 type watcher struct {
 	entry  mount.Entry
-	table  int // /proc/self/mountinfo, to be told of changes; -1 once the mount is gone
+	unique uint64 // the mount's id that is never used again, 0 if not known
+	table  int    // /proc/self/mountinfo, to be told of changes; -1 once the mount is gone
 	found  uint32
 	closed bool   // the covered directory has closedMode because of us
 	socket string // the daemon's control socket, empty if it has none
@@ -80,6 +81,7 @@ func adopt(args []string) (*watcher, error) {
 	unix.CloseOnExec(coveredFD)
 	table, err3 := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	w.table = table
+	_, w.unique = w.at(args[2])
 	return w, errors.Join(err1, err2, err3)
 }
 
@@ -142,13 +144,18 @@ func (w *watcher) listen() (done bool) {
 	return send(socketFD, kind, text) != nil || done
 }
 
-// unmount ends the mount in one way or another.
+// unmount ends the mount in one way or another. When that has succeeded nobody looks for the mount again: what has its
+// numbers by then is another one.
 func (w *watcher) unmount(how func(mount.Entry) error) error {
 	if w.gone() {
 		return &mount.Error{Op: "unmount", Path: w.entry.Mountpoint, Err: mount.ErrNotSafetmp}
 	}
 	err := how(w.entry)
-	w.look()
+	if err == nil {
+		w.giveBack()
+	} else {
+		w.look()
+	}
 	return err
 }
 
@@ -195,6 +202,11 @@ func (w *watcher) look() {
 	if w.gone() || w.onTop() || w.listed() {
 		return
 	}
+	w.giveBack()
+}
+
+// giveBack gives the covered directory back, once the filesystem is unmounted. Preconditions: not gone.
+func (w *watcher) giveBack() {
 	_ = unix.Close(w.table)
 	w.table = -1
 	w.restore()
@@ -208,9 +220,26 @@ func (w *watcher) onTop() bool {
 	if err != nil {
 		return false
 	}
+	ours, _ := w.at(path)
+	return ours
+}
+
+// at reports whether a path leads into our filesystem, as far as its device number tells and, where the kernel says it
+// to us (Linux 6.8; not to root about another's private mount), the mount's id that is never used again. It returns
+// that id if the device number is ours, else 0. statx(2) does not ask the daemon then.
+func (w *watcher) at(path string) (ours bool, unique uint64) {
+	const flags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
 	var stat unix.Statx_t
-	err = unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, 0, &stat)
-	return err == nil && w.entry.Device == mount.Device{Major: stat.Dev_major, Minor: stat.Dev_minor}
+	err := unix.Statx(unix.AT_FDCWD, path, flags, unix.STATX_MNT_ID_UNIQUE, &stat)
+	if err == nil && stat.Mask&unix.STATX_MNT_ID_UNIQUE != 0 {
+		unique = stat.Mnt_id
+	} else {
+		err = unix.Statx(unix.AT_FDCWD, path, flags, 0, &stat)
+	}
+	if err != nil || w.entry.Device != (mount.Device{Major: stat.Dev_major, Minor: stat.Dev_minor}) {
+		return false, 0
+	}
+	return w.unique == 0 || unique == 0 || w.unique == unique, unique
 }
 
 // listed asks the mount table.
@@ -221,7 +250,8 @@ func (w *watcher) listed() bool {
 	}
 	for _, e := range entries {
 		if e.ID == w.entry.ID && e.Device == w.entry.Device {
-			return true
+			_, unique := w.at(e.Mountpoint)
+			return w.unique == 0 || unique == 0 || unique == w.unique
 		}
 	}
 	return false
