@@ -155,7 +155,7 @@ func (c change) run(t *testing.T, top string, ask func(string) error) {
 		looked += "/f"
 	}
 	asked, stop := askWithoutPause(looked, ask)
-	changed, stale := c.repeat(t, d, looked, spend(150*time.Millisecond, 20*time.Second))
+	changed, stale := c.repeat(t, d, looked, spend(150*time.Millisecond, 5*time.Second))
 	stop()
 	t.Logf("%d changes, %d questions", changed, asked.Load())
 	assert.Zero(t, stale, "times that stat(2) told something else than the daemon")

@@ -63,6 +63,7 @@ func init() {
 var expected = []error{
 	unix.ENOENT, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ENOTEMPTY, unix.EINVAL, unix.EACCES, unix.EPERM, unix.EXDEV,
 	unix.ENODATA, unix.EMLINK, unix.ENXIO, unix.EBUSY, unix.ESPIPE, unix.ENODEV, unix.EBADF,
+	unix.EPIPE, unix.EAGAIN, // of a FIFO whose reader has gone, or does not read
 }
 
 // runWorker is the helper: dir, uid, seed, number of operations, alone. It prints
