@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // reaches are ways into another process. Each returns nil if it got in.
@@ -151,7 +153,7 @@ func TestAttackRunFromWithin(t *testing.T) {
 		helper, err := os.Open(suite.helper) // lies below /tmp, which is covered
 		require.NoError(t, err)
 		defer helper.Close()
-		cmd.Env = append(daemonEnv(nil), helperEnv+"=reacher")
+		cmd.Env = append(daemonEnv(nil), hosttest.HelperEnv("reacher"))
 		cmd.Dir = "/"
 		cmd.ExtraFiles = []*os.File{helper}
 		out, err := boundedOutput(cmd, stopBound)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"safetmp/internal/hosttest"
 )
 
 // doctorReport is what these tests read of `safetmp doctor --json`.
@@ -26,7 +28,7 @@ func doctor(cmd *exec.Cmd) (stdout, stderr string, status int) {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.Env = daemonEnv(nil)
 	err := cmd.Run()
-	return out.String(), errs.String(), exitStatus(err)
+	return out.String(), errs.String(), hosttest.ExitStatus(err)
 }
 
 // doctorJSON is doctor with its report.

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // told is what these tests read of an event.
@@ -111,7 +113,7 @@ func TestEventsAreTheOwners(t *testing.T) {
 	cmd := command(other, suite.bin, "events", m.dir)
 	cmd.Env = daemonEnv(nil)
 	out, err := boundedOutput(cmd, stopBound)
-	assert.Equal(t, 21, exitStatus(err), "%s", out)
+	assert.Equal(t, 21, hosttest.ExitStatus(err), "%s", out)
 	assert.NotContains(t, string(out), "following")
 	followEvents(t, m, victim)
 }

@@ -14,13 +14,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"safetmp/internal/hosttest"
 )
 
 // probeOption makes the daemon try from within itself what it must not be able
 // to do. The results are in the file that is returned.
 func probeOption(t *testing.T, uid int) (mountOption, string) {
 	t.Helper()
-	folder := filepath.Join(suite.base, "log", fmt.Sprint("probe", mountCount.Add(1)))
+	folder := filepath.Join(suite.Base, "log", fmt.Sprint("probe", mountCount.Add(1)))
 	require.NoError(t, os.Mkdir(folder, 0o700))
 	script := filepath.Join(folder, "script")
 	results := filepath.Join(folder, "results")
@@ -49,7 +51,7 @@ func endVictim(cmd *exec.Cmd) {
 // TestHardening: what an attacker who had taken over the daemon would try
 // first is refused, by whoever it was mounted and on every thread.
 func TestHardening(t *testing.T) {
-	if raceEnabled {
+	if hosttest.Race {
 		t.Skip("the race detector's runtime makes calls of its own, so the daemon under it is hardened in part")
 	}
 	for _, uid := range mounters() {
@@ -107,7 +109,7 @@ func (m *live) holdsOnly(t *testing.T, capabilities uint64) {
 // ready, and says so all the same.
 func TestReadinessForTheServiceManager(t *testing.T) {
 	needSafetmp(t)
-	path := filepath.Join(suite.base, "log", fmt.Sprint("notify", mountCount.Add(1)))
+	path := filepath.Join(suite.Base, "log", fmt.Sprint("notify", mountCount.Add(1)))
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	require.NoError(t, err)
 	defer socket.Close()

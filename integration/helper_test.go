@@ -11,32 +11,17 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"safetmp/internal/hosttest"
 )
 
-// helperEnv names the helper that a copy of this test binary runs instead of
-// tests. Helpers are second processes that need no compiler and no script.
-const helperEnv = "SAFETMP_IT_HELPER"
-
-// helpers is filled by the files that use them. Each returns an exit code.
+// helpers is filled by the files that use them; see hosttest.Helper.
 var helpers = map[string]func(args []string) error{}
-
-func runHelper(name string, args []string) int {
-	work, known := helpers[name]
-	if !known {
-		fmt.Fprintf(os.Stderr, "helper %q is unknown\n", name)
-		return 2
-	}
-	if err := work(args); err != nil {
-		fmt.Fprintf(os.Stderr, "helper %s: %v\n", name, err)
-		return 1
-	}
-	return 0
-}
 
 // helperCommand prepares helper name to run as uid.
 func helperCommand(uid int, name string, args ...string) *exec.Cmd {
 	cmd := command(uid, suite.helper, args...)
-	cmd.Env = []string{helperEnv + "=" + name, "PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{hosttest.HelperEnv(name), "PATH=" + os.Getenv("PATH")}
 	return cmd
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // promised is how long users may see the dead mount of a killed daemon.
@@ -60,7 +62,7 @@ func processesOf(dir string) map[string]int {
 // processesByProgram lists the processes that run a program.
 func processesByProgram(path string) []int {
 	var pids []int
-	for _, pid := range allProcesses() {
+	for _, pid := range hosttest.Processes() {
 		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && exe == path {
 			pids = append(pids, pid)
 		}
@@ -83,7 +85,7 @@ func TestKilledWhileWriting(t *testing.T) {
 	for _, uid := range mounters() {
 		t.Run(fmt.Sprint("by ", uid), func(t *testing.T) {
 			// Root would write to any folder, so root mounts for somebody.
-			m := &live{dir: filepath.Join(suite.base, "m", fmt.Sprint(mountCount.Add(1))), by: uid, owner: user()}
+			m := &live{dir: filepath.Join(suite.Base, "m", fmt.Sprint(mountCount.Add(1))), by: uid, owner: user()}
 			require.NoError(t, os.Mkdir(m.dir, 0o700))
 			require.NoError(t, os.Chown(m.dir, m.owner, m.owner))
 			t.Cleanup(func() {
@@ -122,7 +124,7 @@ func (m *live) again(t *testing.T) {
 
 // socketsOf lists the control sockets of a user's daemons in these tests.
 func socketsOf(uid int) []string {
-	folder := filepath.Join(suite.base, "log", ".local", "state", "safetmp")
+	folder := filepath.Join(suite.Base, "log", ".local", "state", "safetmp")
 	if uid == root {
 		return nil // root's folder is that of the machine, where others come and go
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // Exit codes of docs/operations.md that these tests meet.
@@ -66,7 +68,7 @@ func background(t testing.TB, by int, args ...string) *live {
 	t.Helper()
 	needSafetmp(t)
 	number := mountCount.Add(1)
-	m := &live{dir: filepath.Join(suite.base, "m", fmt.Sprint(number)), by: by, owner: by}
+	m := &live{dir: filepath.Join(suite.Base, "m", fmt.Sprint(number)), by: by, owner: by}
 	require.NoError(t, os.Mkdir(m.dir, 0o700))
 	require.NoError(t, os.Chown(m.dir, by, by))
 	t.Cleanup(func() {
@@ -86,7 +88,7 @@ func (m *live) gone(t testing.TB) {
 	exe := fmt.Sprintf("/proc/%d/exe", m.pid)
 	assert.Eventually(t, func() bool {
 		path, _ := os.Readlink(exe)
-		return !strings.HasPrefix(path, suite.base)
+		return !strings.HasPrefix(path, suite.Base)
 	}, stopBound, time.Millisecond, "the daemon ends")
 }
 
@@ -113,7 +115,7 @@ func TestBackground(t *testing.T) {
 			assert.Nil(t, m.info())
 			m.gone(t)
 			out, err = m.umount()
-			assert.Equal(t, codeNotSafetmp, exitStatus(err), out)
+			assert.Equal(t, codeNotSafetmp, hosttest.ExitStatus(err), out)
 		})
 	}
 }
@@ -183,7 +185,7 @@ func TestStatusIsPrivate(t *testing.T) {
 	assert.NotContains(t, out, m.dir, "%v", err)
 	for _, words := range [][]string{{"status", m.dir}, {"ls", m.dir}, {"umount", m.dir}, {"umount", "--force", m.dir}} {
 		out, err := stranger.tool(words[0], words[1:]...)
-		assert.NotZero(t, exitStatus(err), "%v: %s", words, out)
+		assert.NotZero(t, hosttest.ExitStatus(err), "%v: %s", words, out)
 	}
 	assert.NotNil(t, m.info(), "still there")
 	assert.Equal(t, m.pid, m.status(t).PID)
@@ -196,7 +198,7 @@ func TestUmountBusy(t *testing.T) {
 	require.NoError(t, as(m.owner, func() error { return os.WriteFile(path, []byte("x"), 0o600) }))
 	holder := startPartner(t, m.owner, "holder", path)
 	out, err := m.umount()
-	assert.Equal(t, codeBusy, exitStatus(err), out)
+	assert.Equal(t, codeBusy, hosttest.ExitStatus(err), out)
 	assert.Contains(t, out, fmt.Sprint(holder.cmd.Process.Pid), "the holder")
 	assert.Contains(t, out, "helper", "its command")
 	require.NotNil(t, m.info(), "still mounted")
@@ -284,12 +286,4 @@ func below(t testing.TB, dir string) []string {
 		return err
 	}))
 	return files
-}
-
-// TestRaceDetectorReportsAreSeen keeps close honest: a report in the place
-// where the daemons write theirs is found, and is taken away.
-func TestRaceDetectorReportsAreSeen(t *testing.T) {
-	require.NoError(t, os.WriteFile(suite.races+".1", []byte("WARNING: DATA RACE"), 0o600))
-	assert.Len(t, raceReports(), 1)
-	assert.Empty(t, raceReports())
 }

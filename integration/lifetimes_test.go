@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // shortTTL is the time to live of these tests; lateBy is what a busy machine may
@@ -337,7 +339,7 @@ func TestOwnerExit(t *testing.T) {
 func endSession(t testing.TB, sid int) {
 	t.Helper()
 	killed := 0
-	for _, pid := range allProcesses() {
+	for _, pid := range hosttest.Processes() {
 		if of, err := unix.Getsid(pid); err == nil && of == sid {
 			require.NoError(t, unix.Kill(pid, unix.SIGKILL))
 			killed++
@@ -400,7 +402,7 @@ func TestLifetimesAreShown(t *testing.T) {
 
 	for _, bad := range []string{"--ttl=0", "--ttl=10", "--ttl=1ms", "--ttl=soon", "--delete-on-close=1"} {
 		out, err := m.tool("mount", bad, m.dir)
-		assert.Equal(t, 2, exitStatus(err), "%s: %s", bad, out)
+		assert.Equal(t, 2, hosttest.ExitStatus(err), "%s: %s", bad, out)
 		assert.Contains(t, out, strings.SplitN(bad, "=", 2)[0])
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // filler fills a mount in one manner until it is refused.
@@ -119,7 +120,7 @@ func TestLimitSize(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			limitTest(t, row.size, func(t *testing.T, s *subject) {
-				before, err := usageOf(s.dir)
+				before, err := hosttest.UsageOf(s.dir)
 				require.NoError(t, err)
 				f := &filler{dir: s.dir, sums: map[string]uint32{}}
 				first := f.fill(t, row.files...)
@@ -131,7 +132,7 @@ func TestLimitSize(t *testing.T) {
 				}
 				f.intact(t)
 				f.clear(t)
-				settlesTo(t, s.dir, before)
+				hosttest.SettlesTo(t, s.dir, before)
 			})
 		})
 	}
@@ -185,7 +186,7 @@ func TestLimitMapped(t *testing.T) {
 		failed := overruns(data)
 		err := unix.Msync(data, unix.MS_SYNC)
 		assert.True(t, failed || err != nil, "32 MiB fitted into 8")
-		now, err := usageOf(m.dir)
+		now, err := hosttest.UsageOf(m.dir)
 		require.NoError(t, err)
 		assert.LessOrEqual(t, now.Blocks, uint64(8<<20/4096))
 		require.NoError(t, unix.Unlink(m.dir+"/mapped"))
@@ -206,7 +207,7 @@ func overruns(data []byte) bool {
 // TestLimitInodes makes files until nr_inodes is reached, twenty times.
 func TestLimitInodes(t *testing.T) {
 	limitTest(t, "size=16m,nr_inodes=500", func(t *testing.T, s *subject) {
-		before, err := usageOf(s.dir)
+		before, err := hosttest.UsageOf(s.dir)
 		require.NoError(t, err)
 		for range 20 {
 			made := 0
@@ -225,7 +226,7 @@ func TestLimitInodes(t *testing.T) {
 				require.NoError(t, os.Remove(s.path(fmt.Sprint("inode", number))))
 			}
 		}
-		settlesTo(t, s.dir, before)
+		hosttest.SettlesTo(t, s.dir, before)
 	})
 }
 
@@ -244,12 +245,7 @@ func makeOne(path string, number int) error {
 // residentBytes is the RSS of a process.
 func residentBytes(t testing.TB, pid int) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	require.NoError(t, err)
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	require.NoError(t, err)
-	return kib << 10
+	return int64(hosttest.StatusKiB(t, pid, "VmRSS")) << 10
 }
 
 // withinPromise checks RSS against size x 1.05 + 64 MiB, the promise.
@@ -263,7 +259,7 @@ func withinPromise(t testing.TB, m *live, size int64) {
 // TestLimitResident fills mounts to the brim in the manners that cost a daemon
 // most, and holds its memory against the promise.
 func TestLimitResident(t *testing.T) {
-	if raceEnabled {
+	if hosttest.Race {
 		t.Skip("the race detector's own memory is not promised")
 	}
 	const large, small = 128 << 20, 16 << 20
@@ -388,7 +384,7 @@ func closer(fd int) func() { return func() { _ = unix.Close(fd) } }
 
 // TestLimitMemoryReturns: what many files held goes back to the kernel.
 func TestLimitMemoryReturns(t *testing.T) {
-	if raceEnabled {
+	if hosttest.Race {
 		t.Skip("the race detector's own memory is not promised")
 	}
 	m := mountTest(t, options("size=512m"))
@@ -407,7 +403,7 @@ func TestLimitSparse(t *testing.T) {
 	m := mountTest(t, options("size=16m"))
 	rss := residentBytes(t, m.pid)
 	inside(t, m.owner, func(t *testing.T) {
-		before, err := usageOf(m.dir)
+		before, err := hosttest.UsageOf(m.dir)
 		require.NoError(t, err)
 		fd := open(t, m.dir+"/sparse", unix.O_CREAT|unix.O_RDWR, 0o600)
 		require.NoError(t, unix.Ftruncate(fd, tib))
@@ -417,13 +413,13 @@ func TestLimitSparse(t *testing.T) {
 		}
 		assert.EqualValues(t, 800, fstat(t, fd).Blocks)
 		assert.EqualValues(t, tib, fstat(t, fd).Size)
-		now, err := usageOf(m.dir)
+		now, err := hosttest.UsageOf(m.dir)
 		require.NoError(t, err)
 		// A page each, and the tables that lead to it.
 		assert.LessOrEqual(t, now.Blocks-before.Blocks, uint64(600), "pages used")
 		assert.Equal(t, strings.Repeat("\x00", 1000), pread(fd, 1000, tib/3+100_000))
 	})
-	if !raceEnabled {
+	if !hosttest.Race {
 		assert.Less(t, residentBytes(t, m.pid)-rss, int64(32<<20), "growth of RSS")
 	}
 }

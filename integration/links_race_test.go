@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // TestLinksInsideWhileMoved walks through a link while its owner moves the
@@ -54,7 +56,7 @@ func moveToAndFro(uid int, home, away string) (end func() (int, error)) {
 	quit, done := make(chan struct{}), make(chan error, 1)
 	moved := 0
 	go func() {
-		err := becomeThread(uid)
+		err := hosttest.Become(uid)
 		for err == nil && !closed(quit) {
 			if err = unix.Rename(home, away); err == nil {
 				err = unix.Rename(away, home)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,12 +18,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 const (
-	startBound = 20 * time.Second // for a mount to answer
-	stopBound  = 20 * time.Second // for a daemon to wipe and exit
-	testBound  = 90 * time.Second // for everything in between, by default
+	stopBound = 20 * time.Second // for a daemon to wipe and exit
+	testBound = 90 * time.Second // for everything in between, by default
 )
 
 // optionsEnv names the variable with options for every mount of the suite, such
@@ -108,8 +108,8 @@ func start(t testing.TB, config mountConfig) *live {
 	t.Helper()
 	number := mountCount.Add(1)
 	m := &live{
-		dir:    filepath.Join(suite.base, "m", fmt.Sprint(number)),
-		log:    filepath.Join(suite.base, "log", fmt.Sprint(number)),
+		dir:    filepath.Join(suite.Base, "m", fmt.Sprint(number)),
+		log:    filepath.Join(suite.Base, "log", fmt.Sprint(number)),
 		owner:  config.owner,
 		by:     config.by,
 		exited: make(chan struct{}),
@@ -150,9 +150,9 @@ func (c mountConfig) args(dir string) []string {
 func daemonEnv(extra []string) []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
-		"HOME=" + filepath.Join(suite.base, "log"),
+		"HOME=" + filepath.Join(suite.Base, "log"),
 		"GOTRACEBACK=all",
-		"GORACE=halt_on_error=0 exitcode=66 log_path=" + suite.races,
+		suite.RaceEnv(),
 		optionsEnv + "=" + os.Getenv(optionsEnv),
 	}
 	return append(env, extra...)
@@ -161,16 +161,7 @@ func daemonEnv(extra []string) []string {
 // waitReady waits until the owner gets an answer from the mount.
 func (m *live) waitReady(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(startBound)
-	for m.info() == nil {
-		select {
-		case <-m.exited:
-			t.Fatalf("safetmp mount ended early: %v\n%s", m.err, m.logTail())
-		case <-time.After(2 * time.Millisecond):
-		}
-		require.True(t, time.Now().Before(deadline), "no mount after %v\n%s", startBound, m.logTail())
-	}
-	m.minor = m.info().Minor
+	m.minor = m.served().Await(t)
 	require.NoError(t, as(m.owner, func() error {
 		_, err := os.Lstat(m.dir)
 		return err
@@ -178,12 +169,11 @@ func (m *live) waitReady(t testing.TB) {
 }
 
 // info is the mount's line in mountinfo, nil while it is not mounted.
-func (m *live) info() *mountinfo.Info {
-	infos, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(m.dir))
-	if err != nil || len(infos) == 0 {
-		return nil
-	}
-	return infos[0]
+func (m *live) info() *mountinfo.Info { return hosttest.MountAt(m.dir) }
+
+// served is the mount as every suite knows it.
+func (m *live) served() hosttest.Served {
+	return hosttest.Served{Dir: m.dir, PID: m.pid, Exited: m.exited, Log: m.log}
 }
 
 // umount runs safetmp umount as the user who mounted.
@@ -200,25 +190,16 @@ func (m *live) tool(name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// abort frees everything that hangs on the mount: the daemon prints its
-// stacks and dies, the kernel answers waiting calls with ECONNABORTED.
-func (m *live) abort() {
-	_ = unix.Kill(m.pid, unix.SIGQUIT)
-	if m.minor != 0 {
-		_ = os.WriteFile(fmt.Sprintf("%s/%d/abort", connections, m.minor), []byte("1"), 0)
-	}
-	_ = unix.Unmount(m.dir, unix.MNT_DETACH)
-	select {
-	case <-m.exited:
-	case <-time.After(5 * time.Second):
-		_ = unix.Kill(-m.pid, unix.SIGKILL)
-	}
-}
+// abort frees everything that hangs on the mount, and ends the daemon.
+func (m *live) abort() { m.served().Abort(m.minor) }
+
+// logTail is the end of what the daemon printed.
+func (m *live) logTail() string { return m.served().LogTail() }
 
 // close ends the mount, whatever state it is in, and checks what stays.
 func (m *live) close(t testing.TB) {
 	t.Helper()
-	assert.Empty(t, filesBelow(m.dir), "descriptors of the test into the mount")
+	assert.Empty(t, hosttest.FilesBelow(m.dir), "descriptors of the test into the mount")
 	if m.info() != nil && !m.expectExit {
 		out, err := m.umount()
 		assert.NoError(t, err, "safetmp umount: %s%s", out, holders(m.dir))
@@ -229,7 +210,7 @@ func (m *live) close(t testing.TB) {
 		m.abort()
 	}
 	assert.NoError(t, os.Remove(m.dir), "the mountpoint is an empty folder again")
-	assert.Empty(t, raceReports(), "data race in a daemon")
+	assert.Empty(t, suite.RaceReports(), "data race in a daemon")
 	if t.Failed() {
 		t.Logf("log of the daemon:\n%s", m.logTail())
 	}
@@ -245,57 +226,14 @@ func (m *live) waitExit(t testing.TB) {
 		m.abort()
 		<-m.exited
 	}
-	assert.Equal(t, m.expectStatus, exitStatus(m.err), "exit status of the daemon (%v)", m.err)
-}
-
-// logTail is the end of what the daemon printed.
-func (m *live) logTail() string {
-	data, err := os.ReadFile(m.log)
-	if err != nil {
-		return err.Error()
-	}
-	const most = 64 << 10
-	if len(data) > most {
-		data = data[len(data)-most:]
-	}
-	return string(data)
-}
-
-// exitStatus is the status as a shell shows it: 128+n for a signal.
-func exitStatus(err error) int {
-	if err == nil {
-		return 0
-	}
-	exit, ok := err.(*exec.ExitError)
-	if !ok {
-		return -1
-	}
-	if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return exit.ExitCode()
-}
-
-// raceReports takes what race detectors reported so far. Reports of a daemon
-// of a parallel test may turn up here: the run fails either way.
-func raceReports() []string {
-	paths, _ := filepath.Glob(suite.races + ".*")
-	var reports []string
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err == nil && len(data) > 0 {
-			reports = append(reports, string(data))
-		}
-		_ = os.Remove(path)
-	}
-	return reports
+	assert.Equal(t, m.expectStatus, hosttest.ExitStatus(m.err), "exit status of the daemon (%v)", m.err)
 }
 
 // holders names the processes that keep dir busy, for the message of a
 // failure.
 func holders(dir string) string {
 	var found []string
-	for _, pid := range allProcesses() {
+	for _, pid := range hosttest.Processes() {
 		for _, link := range []string{"cwd", "root", "exe"} {
 			target, _ := os.Readlink(fmt.Sprintf("/proc/%d/%s", pid, link))
 			if target == dir || strings.HasPrefix(target, dir+"/") {

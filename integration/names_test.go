@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // inMount mounts and runs work on the root in a subtest that is the owner: the
@@ -231,7 +233,7 @@ func TestNamesUnlinkByEither(t *testing.T) {
 // knows under both, and waits for what it used.
 func TestNamesUnlinkGivesSpaceBack(t *testing.T) {
 	inMount(t, nil, func(t *testing.T, s *subject) {
-		before, err := usageOf(s.dir)
+		before, err := hosttest.UsageOf(s.dir)
 		require.NoError(t, err)
 		for i := range 40 {
 			path := s.put(t, "f", strings.Repeat("x", 200_000))
@@ -243,7 +245,7 @@ func TestNamesUnlinkGivesSpaceBack(t *testing.T) {
 			require.Equal(t, "ok", exists(first))
 			require.Equal(t, "ok", exists(second))
 			require.NoError(t, unix.Unlink([]string{path, byName}[i/2%2]))
-			settlesTo(t, s.dir, before)
+			hosttest.SettlesTo(t, s.dir, before)
 		}
 	})
 }

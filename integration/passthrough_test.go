@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // mountPassing mounts with contents that the kernel reads and writes by itself.
@@ -175,7 +177,7 @@ func TestPassthroughMapped(t *testing.T) {
 	assert.Equal(t, unix.EBUSY, unix.Unmount(m.dir, 0), "it holds the mount")
 	require.NoError(t, unix.Munmap(data))
 	require.Eventually(t, func() bool {
-		now, err := usageOf(m.dir)
+		now, err := hosttest.UsageOf(m.dir)
 		return err == nil && now.Blocks < 10
 	}, 5*time.Second, time.Millisecond, "and is gone with the mapping")
 
@@ -196,7 +198,7 @@ func TestPassthroughLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := mountPassing(t, "size=8m")
 			inside(t, m.owner, func(t *testing.T) {
-				before, err := usageOf(m.dir)
+				before, err := hosttest.UsageOf(m.dir)
 				require.NoError(t, err)
 				f := &filler{dir: m.dir, sums: map[string]uint32{}}
 				first := f.fill(t, files...)
@@ -212,7 +214,7 @@ func TestPassthroughLimit(t *testing.T) {
 				assert.Less(t, (fs.Blocks-fs.Bfree)*4096, uint64(8<<20+1))
 				assert.EqualValues(t, 8<<20/4096, fs.Blocks)
 				f.clear(t)
-				settlesTo(t, m.dir, before)
+				hosttest.SettlesTo(t, m.dir, before)
 			})
 		})
 	}
@@ -221,7 +223,7 @@ func TestPassthroughLimit(t *testing.T) {
 // TestPassthroughHardened: the daemon keeps the one capability that telling the
 // kernel of files takes, and may do nothing else with it.
 func TestPassthroughHardened(t *testing.T) {
-	if raceEnabled {
+	if hosttest.Race {
 		t.Skip("the daemon under the race detector is hardened in part")
 	}
 	needRoot(t)
@@ -282,11 +284,11 @@ func TestPassthroughRun(t *testing.T) {
 func TestPassthroughRefused(t *testing.T) {
 	needRoot(t)
 	needSafetmp(t)
-	dir := filepath.Join(suite.base, "m", fmt.Sprint(mountCount.Add(1)))
+	dir := filepath.Join(suite.Base, "m", fmt.Sprint(mountCount.Add(1)))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.Chown(dir, victim, victim))
-	out, err := boundedOutput(command(victim, suite.bin, "mount", "--io=passthrough", dir), startBound)
-	assert.Equal(t, 24, exitStatus(err), "%s", out)
+	out, err := boundedOutput(command(victim, suite.bin, "mount", "--io=passthrough", dir), time.Minute)
+	assert.Equal(t, 24, hosttest.ExitStatus(err), "%s", out)
 	assert.Contains(t, string(out), "no passthrough here: ")
 	assert.Contains(t, string(out), "hint: ")
 	assert.NoError(t, os.Remove(dir), "nothing is mounted there")

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"safetmp/internal/hosttest"
 )
 
 //go:embed testdata/programs/*.sh
@@ -100,13 +102,13 @@ type said struct {
 // checks that removing what is listed afterwards gives everything back.
 func runProgram(t *testing.T, name string, s *subject) said {
 	t.Helper()
-	work := filepath.Join(suite.base, "m", fmt.Sprint("work-", name, "-", s.kind))
+	work := filepath.Join(suite.Base, "m", fmt.Sprint("work-", name, "-", s.kind))
 	require.NoError(t, os.Mkdir(work, 0o700))
 	require.NoError(t, os.Chown(work, user(), user()))
 	defer func() { assert.NoError(t, os.RemoveAll(work)) }()
-	var before usage
+	var before hosttest.Usage
 	require.NoError(t, as(user(), func() (err error) {
-		before, err = usageOf(s.top)
+		before, err = hosttest.UsageOf(s.top)
 		return err
 	}))
 
@@ -118,7 +120,7 @@ func runProgram(t *testing.T, name string, s *subject) said {
 	t.Run("leaves nothing on "+s.kind, func(t *testing.T) {
 		become(t, user())
 		empty(t, s.top)
-		settlesTo(t, s.top, before)
+		hosttest.SettlesTo(t, s.top, before)
 	})
 	return parseSaid(t, stdout)
 }
@@ -146,7 +148,7 @@ func (p program) limit() time.Duration {
 // programs that every user can reach.
 func programEnv(t *testing.T, work, tmp string) []string {
 	t.Helper()
-	shared := filepath.Join(suite.base, "log")
+	shared := filepath.Join(suite.Base, "log")
 	path := "/usr/local/bin:/usr/bin:/bin"
 	if out, err := exec.Command("go", "env", "GOROOT").Output(); err == nil {
 		path = filepath.Join(strings.TrimSpace(string(out)), "bin") + ":" + path

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // rounds is longer in a soak.
@@ -30,7 +32,7 @@ func TestRingsEndUnderLoad(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, m *live){
 		"killed": func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGKILL)) },
 		"aborted": func(t *testing.T, m *live) {
-			require.NoError(t, os.WriteFile(fmt.Sprintf("%s/%d/abort", connections, m.minor), []byte("1"), 0))
+			require.NoError(t, hosttest.Abort(m.minor))
 		},
 		"forced": func(t *testing.T, m *live) {
 			out, err := m.umount("--force")

@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // A mount that waits for io_uring where none comes would hang for ever, so each
@@ -84,7 +86,7 @@ func setForTest(t testing.TB, path, value string) {
 // who may not write to what is below it.
 func ringMount(t testing.TB) *live {
 	t.Helper()
-	m := &live{dir: filepath.Join(suite.base, "m", fmt.Sprint(mountCount.Add(1))), by: root, owner: victim}
+	m := &live{dir: filepath.Join(suite.Base, "m", fmt.Sprint(mountCount.Add(1))), by: root, owner: victim}
 	require.NoError(t, os.Mkdir(m.dir, 0o700))
 	t.Cleanup(func() {
 		_ = unix.Unmount(m.dir, unix.MNT_DETACH)
@@ -117,7 +119,7 @@ func (m *live) mount(wrap wrapper, transport string) (int, string) {
 	if err == nil {
 		m.minor = m.info().Minor
 	}
-	return exitStatus(err), string(out)
+	return hosttest.ExitStatus(err), string(out)
 }
 
 func ownerWords(uid int) string { return fmt.Sprintf("-ouid=%d,gid=%d", uid, uid) }

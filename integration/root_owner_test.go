@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // accesses is what root sees of permission bits in dir, by what it did.
@@ -114,7 +116,7 @@ func TestRootOwnerWithoutOverride(t *testing.T) {
 			result := make(chan map[string]string, 1)
 			go func() {
 				defer close(result)
-				if assert.NoError(t, becomeThread(root)) && assert.NoError(t, withoutOverride()) {
+				if assert.NoError(t, hosttest.Become(root)) && assert.NoError(t, withoutOverride()) {
 					result <- accesses(t, dir)
 				}
 			}()

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // safetmpRun runs script by `safetmp run` as uid, in a folder of its own that
@@ -25,7 +27,7 @@ func safetmpRun(t testing.TB, uid int, script string, flags ...string) (string, 
 	cmd.Env = daemonEnv(nil)
 	cmd.Dir = "/"
 	out, err := boundedOutput(cmd, time.Minute)
-	return string(out), exitStatus(err)
+	return string(out), hosttest.ExitStatus(err)
 }
 
 // runUsers are those who run commands: an ordinary user, and root.
@@ -61,7 +63,7 @@ func runCommand(t testing.TB, program string) (string, int) {
 	cmd.Env = daemonEnv(nil)
 	cmd.Dir = "/"
 	out, err := boundedOutput(cmd, time.Minute)
-	return string(out), exitStatus(err)
+	return string(out), hosttest.ExitStatus(err)
 }
 
 // TestRunCovers: TMPDIR, /tmp and /var/tmp are the private filesystem, empty at
@@ -98,7 +100,7 @@ func TestRunKillsStragglers(t *testing.T) {
 		marker := fmt.Sprint("4242", uid)
 		out, code := safetmpRun(t, uid, "setsid sleep "+marker+" & nohup sleep "+marker+" >/dev/null 2>&1 & sleep 0.1; exit 3")
 		assert.Equal(t, 3, code, out)
-		for _, pid := range allProcesses() {
+		for _, pid := range hosttest.Processes() {
 			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 			assert.NotContains(t, string(line), "sleep\x00"+marker)
 		}
@@ -114,7 +116,7 @@ func TestRunFrontKilled(t *testing.T) {
 	p := startedPartner(t, cmd)
 	require.NoError(t, unix.Kill(p.cmd.Process.Pid, unix.SIGKILL))
 	assert.Eventually(t, func() bool {
-		for _, pid := range allProcesses() {
+		for _, pid := range hosttest.Processes() {
 			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 			if strings.Contains(string(line), "414141") && pid != p.cmd.Process.Pid {
 				return false
@@ -153,7 +155,7 @@ func TestRunNested(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, os.RemoveAll(outside)) }()
 	require.NoError(t, os.Chown(outside, user(), user()))
-	for name, home := range map[string]string{"home outside": outside, "home below tmp": filepath.Join(suite.base, "log")} {
+	for name, home := range map[string]string{"home outside": outside, "home below tmp": filepath.Join(suite.Base, "log")} {
 		t.Run(name, func(t *testing.T) { runNested(t, home) })
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // TestListingWhileEntriesComeAndGo lists a large directory, in a root and
@@ -21,7 +23,7 @@ import (
 // goes back to. A soak has a million of them.
 func TestListingWhileEntriesComeAndGo(t *testing.T) {
 	counts := map[string]int{placeRoot: 200_000, placeBelow: 30_000}
-	if raceEnabled {
+	if hosttest.Race {
 		counts = map[string]int{placeRoot: 20_000, placeBelow: 10_000}
 	}
 	words := "size=1g,nr_inodes=1m"

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 var _ = register(map[string]semantic{
@@ -91,20 +93,20 @@ func contentTruncate(t *testing.T, s *subject) {
 
 func contentSparse(t *testing.T, s *subject) {
 	const tib = 1 << 40
-	before, err := usageOf(s.top)
+	before, err := hosttest.UsageOf(s.top)
 	require.NoError(t, err)
 	fd := open(t, s.path("f"), unix.O_CREAT|unix.O_RDWR, 0o600)
 	require.NoError(t, unix.Ftruncate(fd, tib))
 	s.see(t, "size", number(tib), number(fstat(t, fd).Size))
 	s.see(t, "blocks", "0", number(fstat(t, fd).Blocks))
-	after, err := usageOf(s.top)
+	after, err := hosttest.UsageOf(s.top)
 	require.NoError(t, err)
 	s.see(t, "no more than a name is used", "yes", yes(after.Blocks-before.Blocks <= 1))
 	s.see(t, "hole", "\x00\x00\x00", pread(fd, 3, tib/2))
 	s.see(t, "write in the middle", "ok", pwrite(fd, "abc", tib/2+1))
 	s.see(t, "blocks of one page", "8", number(fstat(t, fd).Blocks))
 	s.see(t, "around it", "\x00abc\x00", pread(fd, 5, tib/2))
-	after, err = usageOf(s.top)
+	after, err = hosttest.UsageOf(s.top)
 	require.NoError(t, err)
 	// A page, and the tables that lead to it, which tmpfs has as well but does
 	// not count.

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 var _ = register(map[string]semantic{
@@ -238,22 +240,22 @@ func statfsFields(t *testing.T, s *subject) {
 }
 
 func statfsCounts(t *testing.T, s *subject) {
-	before, err := usageOf(s.top)
+	before, err := hosttest.UsageOf(s.top)
 	require.NoError(t, err)
 	fd := open(t, s.put(t, "f", strings.Repeat("x", 1<<20)), unix.O_RDWR, 0)
 	require.NoError(t, unix.Fsync(fd))
-	used, err := usageOf(s.top)
+	used, err := hosttest.UsageOf(s.top)
 	require.NoError(t, err)
 	s.see(t, "one inode", "1", number(used.Inodes-before.Inodes))
 	blocks := used.Blocks - before.Blocks
 	s.see(t, "blocks, with little for the name", "yes", yes(blocks >= 256 && blocks <= 258))
 	require.NoError(t, unix.Unlink(s.path("f")))
-	used, err = usageOf(s.top)
+	used, err = hosttest.UsageOf(s.top)
 	require.NoError(t, err)
 	s.see(t, "unlinked but open still counts", "yes", yes(used.Blocks-before.Blocks >= 256))
 	s.see(t, "as an inode too", "1", number(used.Inodes-before.Inodes))
 	require.NoError(t, unix.Close(fd))
-	settlesTo(t, s.top, before)
+	hosttest.SettlesTo(t, s.top, before)
 }
 
 func namesLong(t *testing.T, s *subject) {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"safetmp/internal/hosttest"
 )
 
 // semantic is one expectation about a filesystem, to be proved on tmpfs.
@@ -89,7 +91,7 @@ func holdAgainstAll(t *testing.T, name string, subjects []subject) {
 // nothing, in the listing as in the accounting.
 func holdAgainst(t *testing.T, s *subject) {
 	become(t, user())
-	before, err := usageOf(s.top)
+	before, err := hosttest.UsageOf(s.top)
 	require.NoError(t, err)
 	kept, err := os.ReadDir(s.top)
 	require.NoError(t, err)
@@ -100,7 +102,7 @@ func holdAgainst(t *testing.T, s *subject) {
 		} else {
 			empty(t, s.dir)
 		}
-		settlesTo(t, s.top, before)
+		hosttest.SettlesTo(t, s.top, before)
 	})
 	semantics[s.test](t, s)
 	if !s.oracle() && !t.Failed() {

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // TestAttackShareWithRoot: three uids and one private mount. Root enters, as a
@@ -55,7 +57,7 @@ func TestAttackShareWithRoot(t *testing.T) {
 	assert.Equal(t, "EACCES", errname(as(other, attempts["stat"])), "after root has been there")
 
 	// What an engine does: bind the directory elsewhere, and run the owner's program.
-	elsewhere := filepath.Join(suite.base, "m", filepath.Base(m.dir)+".bound")
+	elsewhere := filepath.Join(suite.Base, "m", filepath.Base(m.dir)+".bound")
 	require.NoError(t, os.Mkdir(elsewhere, 0o755))
 	require.NoError(t, unix.Mount(m.dir, elsewhere, "", unix.MS_BIND, ""))
 	defer func() {
@@ -74,13 +76,13 @@ func TestAttackShareWithRoot(t *testing.T) {
 // TestShareWithRootIsNotWidened: where modes alone keep others out, they must hold.
 func TestShareWithRootIsNotWidened(t *testing.T) {
 	needRoot(t)
-	m := &live{by: root, dir: filepath.Join(suite.base, "m")}
+	m := &live{by: root, dir: filepath.Join(suite.Base, "m")}
 	for _, words := range []string{"profile=posix", "enforce=warn", "rule=modes=keep", "mode=0711"} {
 		out, err := m.tool("mount", "-o", "share_with_root,uid=1000,gid=1000,"+words, m.dir)
-		assert.Equal(t, 2, exitStatus(err), "%s: %s", words, out)
+		assert.Equal(t, 2, hosttest.ExitStatus(err), "%s: %s", words, out)
 	}
 	out, err := m.tool("mount", "--share-with-root", m.dir)
-	assert.Equal(t, 2, exitStatus(err), out)
+	assert.Equal(t, 2, hosttest.ExitStatus(err), out)
 	assert.Contains(t, out, "root is the owner")
 
 	// Without the option, and with private beside it, root is refused.

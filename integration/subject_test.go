@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -109,7 +108,7 @@ func mountOracle(t testing.TB, mode os.FileMode, words string) string {
 		t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 		return dir
 	}
-	dir := filepath.Join(suite.base, "m", fmt.Sprint(mountCount.Add(1)))
+	dir := filepath.Join(suite.Base, "m", fmt.Sprint(mountCount.Add(1)))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	data := fmt.Sprintf("mode=%o,uid=%d,gid=%d,%s", mode, victim, victim, words)
 	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, data))
@@ -118,31 +117,6 @@ func mountOracle(t testing.TB, mode os.FileMode, words string) string {
 		assert.NoError(t, os.Remove(dir))
 	})
 	return dir
-}
-
-// usage is what statfs counts as used.
-type usage struct{ Blocks, Inodes uint64 }
-
-func usageOf(dir string) (usage, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return usage{}, err
-	}
-	return usage{fs.Blocks - fs.Bfree, fs.Files - fs.Ffree}, nil
-}
-
-// settlesTo waits until the use of dir is back at want: freed space may be
-// overwritten in the background and counts as used until then.
-func settlesTo(t testing.TB, dir string, want usage) bool {
-	t.Helper()
-	var got usage
-	var err error
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if got, err = usageOf(dir); err == nil && got == want {
-			return true
-		}
-	}
-	return assert.NoError(t, err) && assert.Equal(t, want, got, "space and inodes come back")
 }
 
 // empty removes everything that is listed in dir.
@@ -169,18 +143,3 @@ func reopen(path string) error {
 
 // assignedName is the form of the names that safetmp assigns.
 var assignedName = regexp.MustCompile(`^[a-z2-7]{26}$`)
-
-// errname is the name of an errno, "ok" without one.
-func errname(err error) string {
-	var errno unix.Errno
-	switch {
-	case err == nil:
-		return "ok"
-	case errors.As(err, &errno) && errno == unix.EOPNOTSUPP:
-		return "EOPNOTSUPP" // Linux has one number for this and ENOTSUP
-	case errors.As(err, &errno):
-		return unix.ErrnoName(errno)
-	default:
-		return err.Error()
-	}
-}

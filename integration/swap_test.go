@@ -9,13 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // TestSwap: with real swap and a memory cgroup under pressure, contents reach
@@ -42,7 +43,7 @@ func TestSwap(t *testing.T) {
 		s := mountSqueezed(t, mountedBy(victim))
 		require.True(t, s.m.status(t).Encrypted, "auto: there is swap and the limit is too low")
 		s.squeeze(t)
-		require.Greater(t, swapped(t, s.m.pid), secretSize/2, "control: the contents are swapped out")
+		require.Greater(t, hosttest.StatusKiB(t, s.m.pid, "VmSwap")<<10, secretSize/2, "control: the contents are swapped out")
 		assert.Zero(t, s.copiesIn(t, swap))
 		require.NoError(t, as(s.m.owner, func() error { return readBack(s.path, s.content.fill(squeezedSize)) }))
 	})
@@ -63,11 +64,11 @@ func TestSwap(t *testing.T) {
 // refusedMount demands exit code 17.
 func refusedMount(t *testing.T, words, why string) {
 	t.Helper()
-	dir := filepath.Join(suite.base, "m", fmt.Sprint(mountCount.Add(1)))
+	dir := filepath.Join(suite.Base, "m", fmt.Sprint(mountCount.Add(1)))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.Chown(dir, victim, victim))
-	out, err := boundedOutput(command(victim, suite.bin, "mount", "-o", words, dir), startBound)
-	assert.Equal(t, 17, exitStatus(err), "%s", out)
+	out, err := boundedOutput(command(victim, suite.bin, "mount", "-o", words, dir), stopBound)
+	assert.Equal(t, 17, hosttest.ExitStatus(err), "%s", out)
 	assert.Contains(t, string(out), "contents could reach swap: "+why)
 	assert.Contains(t, string(out), "hint: ")
 	assert.NoError(t, os.Remove(dir), "nothing is mounted there")
@@ -172,19 +173,6 @@ func (s *squeezed) squeeze(t *testing.T) (err error) {
 	}
 	require.True(t, err == nil || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EAGAIN), "%v", err)
 	return err
-}
-
-// swapped is how much of a process is in swap, in bytes.
-func swapped(t *testing.T, pid int) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(status), "VmSwap:")
-	require.True(t, found)
-	var kib int
-	_, err = fmt.Sscanf(rest, "%d kB", &kib)
-	require.NoError(t, err)
-	return kib << 10
 }
 
 // copiesIn reads the swap file past the page cache, as the kernel writes it.

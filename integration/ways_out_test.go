@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"safetmp/internal/hosttest"
 	"safetmp/internal/launch/launchtest"
 )
 
@@ -26,7 +27,7 @@ func count(long, short int) int {
 	switch {
 	case soak:
 		return long
-	case raceEnabled:
+	case hosttest.Race:
 		return max(1, short/5) // a process under the race detector takes a second to start
 	}
 	return short
@@ -108,7 +109,7 @@ func TestForceWhileSuspended(t *testing.T) {
 			start := time.Now()
 			out, err := m.umount("--force")
 			took := time.Since(start)
-			assert.Equal(t, codeWipeUncertain, exitStatus(err), out)
+			assert.Equal(t, codeWipeUncertain, hosttest.ExitStatus(err), out)
 			assert.Contains(t, out, "did not answer")
 			assert.Nil(t, m.info())
 			t.Logf("took %v", took)
@@ -193,7 +194,7 @@ func TestUmountProgress(t *testing.T) {
 			var out []byte
 			var err error
 			if onTerminal {
-				master, slave := openPTY(t)
+				master, slave := hosttest.OpenPTY(t)
 				cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 				require.NoError(t, cmd.Start())
 				require.NoError(t, slave.Close())
@@ -209,21 +210,6 @@ func TestUmountProgress(t *testing.T) {
 			m.gone(t)
 		})
 	}
-}
-
-// openPTY opens a pair of pseudo-terminal devices (pty(7)).
-func openPTY(t testing.TB) (master, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = master.Close() })
-	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	require.NoError(t, err)
-	require.NoError(t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}))
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
-	return master, slave
 }
 
 // drain reads what was written to a terminal whose other end is closed.
@@ -246,7 +232,7 @@ func TestManyAtOnce(t *testing.T) {
 	mounts := make([]*live, count(200, 40))
 	for i := range mounts {
 		number := mountCount.Add(1)
-		mounts[i] = &live{dir: filepath.Join(suite.base, "m", fmt.Sprint(number)), by: user(), owner: user()}
+		mounts[i] = &live{dir: filepath.Join(suite.Base, "m", fmt.Sprint(number)), by: user(), owner: user()}
 		require.NoError(t, os.Mkdir(mounts[i].dir, 0o700))
 		require.NoError(t, os.Chown(mounts[i].dir, user(), user()))
 	}
@@ -274,7 +260,7 @@ func TestManyAtOnce(t *testing.T) {
 		assert.NoError(t, os.Remove(m.dir))
 	})
 	t.Logf("%d mounts at once: mounted in %v, unmounted in %v", len(mounts), mounted.Sub(start), time.Since(ending))
-	assert.Eventually(t, func() bool { return len(processesFrom(suite.base)) == 0 }, stopBound, 10*time.Millisecond, "processes")
+	assert.Eventually(t, func() bool { return len(hosttest.ProcessesFrom(suite.Base)) == 0 }, stopBound, 10*time.Millisecond, "processes")
 }
 
 // machine is what leaks of a mount would show in.
@@ -285,8 +271,8 @@ type machine struct {
 
 func lookAtMachine(t testing.TB) machine {
 	t.Helper()
-	m := machine{mounts: len(mountsBelow(suite.base)), processes: len(processesFrom(suite.base))}
-	entries, _ := os.ReadDir(connections)
+	m := machine{mounts: len(hosttest.MountsBelow(suite.Base)), processes: len(hosttest.ProcessesFrom(suite.Base))}
+	entries, _ := os.ReadDir(hosttest.Connections)
 	m.connections = len(entries)
 	text, err := os.ReadFile("/proc/meminfo")
 	require.NoError(t, err)
@@ -304,10 +290,10 @@ func TestManyCycles(t *testing.T) {
 	needSafetmp(t)
 	cycles := count(1000, 50)
 	uid := user()
-	runtimeDir := filepath.Join(suite.base, "log", "runtime")
+	runtimeDir := filepath.Join(suite.Base, "log", "runtime")
 	require.NoError(t, os.Mkdir(runtimeDir, 0o700))
 	require.NoError(t, os.Chown(runtimeDir, uid, uid))
-	dir := filepath.Join(suite.base, "m", fmt.Sprint(mountCount.Add(1)))
+	dir := filepath.Join(suite.Base, "m", fmt.Sprint(mountCount.Add(1)))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.Chown(dir, uid, uid))
 	before, start := lookAtMachine(t), time.Now()
@@ -323,8 +309,8 @@ func TestManyCycles(t *testing.T) {
 		}
 	}
 	took := time.Since(start)
-	assert.Empty(t, mountsBelow(suite.base), "mounts")
-	assert.Eventually(t, func() bool { return len(processesFrom(suite.base)) == 0 }, stopBound, time.Millisecond, "processes")
+	assert.Empty(t, hosttest.MountsBelow(suite.Base), "mounts")
+	assert.Eventually(t, func() bool { return len(hosttest.ProcessesFrom(suite.Base)) == 0 }, stopBound, time.Millisecond, "processes")
 	assert.Empty(t, below(t, runtimeDir), "control sockets")
 	assert.NoError(t, os.Remove(dir))
 	after := lookAtMachine(t)

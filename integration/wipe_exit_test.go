@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // exitHold is a FIFO at which a daemon with the test hooks stops, wiped, right
@@ -25,7 +27,7 @@ type exitHold struct {
 // newHold makes the FIFO where uid can open it.
 func newHold(t testing.TB) *exitHold {
 	t.Helper()
-	path := filepath.Join(suite.base, "log", fmt.Sprint("hold", mountCount.Add(1)))
+	path := filepath.Join(suite.Base, "log", fmt.Sprint("hold", mountCount.Add(1)))
 	require.NoError(t, unix.Mkfifo(path, 0o666))
 	return &exitHold{path: path, fd: -1}
 }
@@ -58,7 +60,7 @@ func TestWipeOnExit(t *testing.T) {
 		"SIGINT":         func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGINT)) },
 		"SIGHUP":         func(t *testing.T, m *live) { require.NoError(t, unix.Kill(m.pid, unix.SIGHUP)) },
 		"abort": func(t *testing.T, m *live) {
-			require.NoError(t, os.WriteFile(fmt.Sprintf("%s/%d/abort", connections, m.minor), []byte("1"), 0))
+			require.NoError(t, hosttest.Abort(m.minor))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,7 +183,7 @@ func TestWipeAtEndOfRun(t *testing.T) {
 		t.Run(fmt.Sprint("as ", uid, ", encrypt=", c.encrypt), func(t *testing.T) {
 			hold := newHold(t)
 			m := newMarker(t)
-			source := filepath.Join(suite.base, "log", fmt.Sprint("marked-", uid, c.encrypt))
+			source := filepath.Join(suite.Base, "log", fmt.Sprint("marked-", uid, c.encrypt))
 			require.NoError(t, os.WriteFile(source, m.fill(2<<20), 0o644))
 			// By descriptor: the command sees a /tmp of its own.
 			script := `cat <&3 >"$TMPDIR/first"; cp "$TMPDIR/first" "$TMPDIR/second"; rm "$TMPDIR/second"; echo ready; read -r _`
@@ -211,7 +213,7 @@ func TestWipeAtEndOfRun(t *testing.T) {
 func scanAll(t *testing.T, m marker) int {
 	t.Helper()
 	copies := 0
-	for _, pid := range allProcesses() {
+	for _, pid := range hosttest.Processes() {
 		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 		if err != nil || !strings.HasPrefix(exe, suite.bin) {
 			continue
@@ -232,7 +234,7 @@ func TestHooksAreNotInTheProduct(t *testing.T) {
 	hooked, err := os.ReadFile(suite.bin)
 	require.NoError(t, err)
 	require.Contains(t, string(hooked), "SAFETMP_TEST_", "the control has them")
-	product := filepath.Join(suite.base, "bin", "product")
+	product := filepath.Join(suite.Base, "bin", "product")
 	require.NoError(t, build(product))
 	data, err := os.ReadFile(product)
 	require.NoError(t, err)

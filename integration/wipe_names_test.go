@@ -158,7 +158,7 @@ func wipesNames(t *testing.T, words string) {
 // list runs safetmp ls --json.
 func (m *live) list(t testing.TB) []byte {
 	t.Helper()
-	out, err := boundedOutput(command(m.by, suite.bin, "ls", "--json", m.dir), startBound)
+	out, err := boundedOutput(command(m.by, suite.bin, "ls", "--json", m.dir), stopBound)
 	require.NoError(t, err, "%s", out)
 	return bytes.Trim(out, "[] \n")
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // wipeSizes go below, around and above a page and a request.
@@ -22,7 +24,7 @@ var wipeSizes = []int{16, 48, 100, 4096, 1 << 20, 5 << 20}
 type wiping struct {
 	m       *live
 	markers []marker
-	before  usage // before the files existed
+	before  hosttest.Usage // before the files existed
 }
 
 func (w *wiping) path(i int) string { return filepath.Join(w.m.dir, fmt.Sprint("marked", i)) }
@@ -50,7 +52,7 @@ func mountMarked(t *testing.T, write func(path string, content []byte) error, op
 		w.markers = append(w.markers, newMarker(t))
 	}
 	require.NoError(t, as(w.m.owner, func() (err error) {
-		w.before, err = usageOf(w.m.dir)
+		w.before, err = hosttest.UsageOf(w.m.dir)
 		return err
 	}))
 	w.each(t, write)
@@ -109,7 +111,7 @@ func (w *wiping) settled(t *testing.T) {
 	t.Helper()
 	t.Run("space comes back", func(t *testing.T) {
 		become(t, w.m.owner)
-		settlesTo(t, w.m.dir, w.before)
+		hosttest.SettlesTo(t, w.m.dir, w.before)
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"safetmp/internal/hosttest"
 )
 
 // TestSessionInTheReadme plays the session that the README shows and compares what comes out.
@@ -32,7 +34,7 @@ func TestSessionInTheReadme(t *testing.T) {
 	cmd.Stdin = strings.NewReader(commands.String())
 	out, err := cmd.CombinedOutput()
 	// The status is that of the last command before exit, ln, which fails as it should.
-	assert.Equal(t, 1, statusOf(err), "%s", out)
+	assert.Equal(t, 1, hosttest.ExitStatus(err), "%s", out)
 	assert.Equal(t, anySession(shown.String()), anySession(string(out)))
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +17,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // The scripts in testdata/script run this program's own main: one script per command, per flag or a few of a kind, and
@@ -65,7 +66,7 @@ func (i inspected) Run() int {
 	if os.Getenv(scriptsAgain) != "" {
 		return code // whoever started us looks
 	}
-	for _, left := range leftBelow(scripts.base) {
+	for _, left := range hosttest.LeftAfter(exitBound, scripts.base) {
 		fmt.Fprintln(os.Stderr, "scripts: left behind:", left)
 		code = max(code, 1)
 	}
@@ -75,6 +76,9 @@ func (i inspected) Run() int {
 	}
 	return code
 }
+
+// exitBound is how long daemons that have answered may take to exit.
+const exitBound = 5 * time.Second
 
 // prepareScripts makes the folder, and opens that of the programs to other users.
 func prepareScripts() (err error) {
@@ -164,7 +168,7 @@ func setUpScript(e *testscript.Env) error {
 
 // tidyScript fails the script on a mount that is left, and takes it away.
 func tidyScript(e *testscript.Env, dir string) {
-	left := append(mountsBelow(dir), mountsBelow(e.WorkDir)...)
+	left := append(hosttest.MountsBelow(dir), hosttest.MountsBelow(e.WorkDir)...)
 	for _, mountpoint := range left {
 		_, _ = exec.Command(programName, "umount", "--force", mountpoint).CombinedOutput()
 		_ = unix.Unmount(mountpoint, unix.MNT_DETACH)
@@ -202,7 +206,7 @@ func scriptCondition(cond string) (bool, error) {
 		return false, fmt.Errorf("unknown condition %q", cond)
 	}
 	_, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") == "true" {
+	if err != nil && hosttest.InCI() {
 		return false, fmt.Errorf("continuous integration may not skip: %w", err)
 	}
 	return err == nil, nil
@@ -215,24 +219,9 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	if got := statusOf(ts.Exec(args[1], args[2:]...)); got != want {
+	if got := hosttest.ExitStatus(ts.Exec(args[1], args[2:]...)); got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
-}
-
-// statusOf is the exit status as a shell shows it.
-func statusOf(err error) int {
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return 0
-	case !errors.As(err, &exit):
-		return -1
-	}
-	if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
-		return exitSignalBase + int(status.Signal())
-	}
-	return exit.ExitCode()
 }
 
 // scriptComplains is the command complains.

@@ -1,10 +1,9 @@
 package suites
 
 import (
-	"fmt"
-	"runtime"
-
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // The users that tests act as. No account has to exist: ids are enough.
@@ -61,34 +60,13 @@ func act(uid int, job func() error) error {
 	return err
 }
 
-// becomeThread turns the calling thread into uid, with a umask and working
-// directory of its own. The thread ends with its goroutine.
-//
-// setresuid of the C library and of package syscall changes every thread; the
-// raw call changes one (setresuid(2), "C library/kernel differences").
+// becomeThread turns the calling thread into uid and a member of team, with a
+// working directory and the usual umask of its own. The thread ends with its
+// goroutine.
 func becomeThread(uid int) error {
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return fmt.Errorf("unshare working directory: %w", err)
-	}
-	unix.Umask(0o022)
-	if uid == root {
-		return nil
-	}
-	return becomeUser(uid)
-}
-
-func becomeUser(uid int) error {
-	groups := []uint32{uint32(uid), team}
-	if err := setGroups(groups); err != nil {
+	if err := hosttest.Become(uid, uid, team); err != nil {
 		return err
 	}
-	id := uintptr(uid)
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, id, id, id); errno != 0 {
-		return fmt.Errorf("setresgid: %w", errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, id, id, id); errno != 0 {
-		return fmt.Errorf("setresuid: %w", errno)
-	}
+	unix.Umask(0o022)
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // concurrent is one mount on which processes work at once.
@@ -39,7 +41,7 @@ func TestConcurrency(t *testing.T) {
 
 func (c concurrent) run(t *testing.T) {
 	m := mountChecked(t, spend(shortBound, longBound), append(c.words, "size=256m", "nr_inodes=100k")...)
-	before, err := useOf(m.dir)
+	before, err := hosttest.UsageOf(m.dir)
 	require.NoError(t, err)
 	ops := 6_000
 	if soak {
@@ -59,7 +61,7 @@ func (c concurrent) run(t *testing.T) {
 		require.NoError(t, act(uid, func() error { return emptyOf(m.dir, c.alone) }), "as %d", uid)
 	}
 	m.check(t)
-	settlesTo(t, m.dir, before)
+	hosttest.SettlesTo(t, m.dir, before)
 }
 
 // work runs the processes and adds up what succeeded.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 const (
@@ -215,7 +217,7 @@ func TestExercise(t *testing.T) {
 	switch {
 	case soak:
 		n = 1_000_000
-	case raceEnabled:
+	case hosttest.Race:
 		n = 10_000
 	}
 	t.Run("tmpfs", func(t *testing.T) { exerciseFiles(t, mountTmpfs(t, "size=64m"), files, n/4) })

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"safetmp/internal/hosttest"
 )
 
 // fioEngines are the ways in which fio does I/O, with the options of each.
@@ -27,7 +29,7 @@ var fioEngines = []struct {
 // TestFio writes files at random places with a checksum in each block, and reads
 // every block back, in each configuration; on tmpfs first.
 func TestFio(t *testing.T) {
-	program := needProgram(t, "fio")
+	program := hosttest.NeedProgram(t, "fio")
 	oracle := mountTmpfs(t, "size=1g")
 	for _, e := range fioEngines {
 		t.Run("tmpfs "+e.name, func(t *testing.T) { t.Log(runFio(t, program, oracle, e.words)) })

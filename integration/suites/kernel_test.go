@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"safetmp/internal/hosttest"
 )
 
 // facts is what a probe found out, by what it looked at.
@@ -69,13 +71,13 @@ func TestKernel(t *testing.T) {
 // run gives the probe a folder of its own, which must be empty space again
 // afterwards.
 func (p probe) run(t *testing.T, top string) facts {
-	before, err := useOf(top)
+	before, err := hosttest.UsageOf(top)
 	require.NoError(t, err)
 	dir := top + "/probe"
 	require.NoError(t, mkdirExactly(dir, 0o777))
 	found := p.do(t, dir)
 	require.NoError(t, removeTree(dir))
-	settlesTo(t, top, before)
+	hosttest.SettlesTo(t, top, before)
 	require.NotEmpty(t, found)
 	return found
 }

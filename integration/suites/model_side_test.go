@@ -185,18 +185,6 @@ func changed(known bool, now, before unix.Timespec) string {
 	return ""
 }
 
-// errname is the name of an errno, "ok" without one.
-func errname(err error) string {
-	var errno unix.Errno
-	switch {
-	case err == nil:
-		return "ok"
-	case errors.As(err, &errno):
-		return unix.ErrnoName(errno)
-	}
-	return err.Error()
-}
-
 // count prints what a call that counts returned.
 func count[T ~int | ~int64](n T, err error) string {
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
+
+	"safetmp/internal/hosttest"
 )
 
 // model runs random sequences of system calls in lock step on the host's tmpfs
@@ -124,9 +126,9 @@ func (m *model) run(t *testing.T, d time.Duration) {
 	setFlag(t, "rapid.checks", "500")
 	setFlag(t, "rapid.nofailfile", "true")
 	setFlag(t, "rapid.shrinktime", "20s")
-	before := map[*side]use{}
+	before := map[*side]hosttest.Usage{}
 	for _, s := range m.sides() {
-		m.owner.do(func() { before[s], _ = useOf(s.home) })
+		m.owner.do(func() { before[s], _ = hosttest.UsageOf(s.home) })
 	}
 	next := seeds(t)
 	deadline := time.Now().Add(d)
@@ -141,7 +143,7 @@ func (m *model) run(t *testing.T, d time.Duration) {
 	t.Logf("%d sequences, %d calls, differences met: %v", m.sequences, m.calls, occurrences("model"))
 	require.Greater(t, m.sequences, int64(100), "sequences")
 	for _, s := range m.sides() {
-		m.owner.do(func() { settlesTo(t, s.home, before[s]) })
+		m.owner.do(func() { hosttest.SettlesTo(t, s.home, before[s]) })
 	}
 }
 

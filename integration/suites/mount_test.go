@@ -17,12 +17,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
-const (
-	startBound = 20 * time.Second // for a mount to answer
-	stopBound  = 60 * time.Second // for a daemon to check itself, wipe and exit
-)
+// stopBound is for a daemon to check itself, wipe and exit.
+const stopBound = 60 * time.Second
 
 // live is a mounted safetmp whose daemon is a child of ours.
 type live struct {
@@ -31,6 +31,7 @@ type live struct {
 	minor  int // of the device, names the connection
 	cmd    *exec.Cmd
 	ask    io.WriteCloser
+	out    io.Closer // what answer reads
 	answer *bufio.Reader
 	exited chan struct{} // closed once the daemon was waited for
 	err    error         // its exit, valid once exited is closed
@@ -41,7 +42,7 @@ var mountCount atomic.Int64
 // newMountpoint makes an empty directory for a mount.
 func newMountpoint(t testing.TB) string {
 	t.Helper()
-	dir := filepath.Join(suite.base, fmt.Sprint("m", mountCount.Add(1)))
+	dir := filepath.Join(suite.Base, fmt.Sprint("m", mountCount.Add(1)))
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	return dir
 }
@@ -84,14 +85,13 @@ func start(t testing.TB, bound time.Duration, dir string, cmd *exec.Cmd) *live {
 	require.NoError(t, err)
 	defer log.Close()
 	cmd.Stderr = log
-	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+suite.base, "GOTRACEBACK=all",
-		"GORACE=halt_on_error=0 exitcode=66 log_path="+suite.races)
+	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+suite.Base, "GOTRACEBACK=all", suite.RaceEnv())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	m.ask, err = cmd.StdinPipe()
 	require.NoError(t, err)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
-	m.answer = bufio.NewReader(out)
+	m.out, m.answer = out, bufio.NewReader(out)
 	require.NoError(t, cmd.Start())
 	go func() {
 		state, err := cmd.Process.Wait()
@@ -116,16 +116,7 @@ func start(t testing.TB, bound time.Duration, dir string, cmd *exec.Cmd) *live {
 // waitReady waits until the mount answers.
 func (m *live) waitReady(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(startBound)
-	for m.info() == nil {
-		select {
-		case <-m.exited:
-			t.Fatalf("the daemon ended early: %v\n%s", m.err, m.logTail())
-		case <-time.After(2 * time.Millisecond):
-		}
-		require.True(t, time.Now().Before(deadline), "no mount after %v\n%s", startBound, m.logTail())
-	}
-	m.minor = m.info().Minor
+	m.minor = m.served().Await(t)
 	owner := root
 	if strings.Contains(strings.Join(m.cmd.Args, ","), fmt.Sprint("uid=", alice)) {
 		owner = alice
@@ -134,12 +125,11 @@ func (m *live) waitReady(t testing.TB) {
 }
 
 // info is the mount's line in mountinfo, nil while it is not mounted.
-func (m *live) info() *mountinfo.Info {
-	infos, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(m.dir))
-	if err != nil || len(infos) == 0 {
-		return nil
-	}
-	return infos[0]
+func (m *live) info() *mountinfo.Info { return hosttest.MountAt(m.dir) }
+
+// served is the mount as every suite knows it.
+func (m *live) served() hosttest.Served {
+	return hosttest.Served{Dir: m.dir, PID: m.cmd.Process.Pid, Exited: m.exited, Log: m.log}
 }
 
 // check asks a server of mountChecked to hold everything against itself.
@@ -153,20 +143,11 @@ func (m *live) check(t testing.TB) {
 	require.Equal(t, "consistent", strings.TrimSpace(line))
 }
 
-// abort frees everything that hangs on the mount: the daemon prints its stacks
-// and dies, the kernel answers waiting calls with ECONNABORTED.
-func (m *live) abort() {
-	_ = m.cmd.Process.Signal(unix.SIGQUIT)
-	if m.minor != 0 {
-		_ = os.WriteFile(fmt.Sprintf("%s/%d/abort", connections, m.minor), []byte("1"), 0)
-	}
-	_ = unix.Unmount(m.dir, unix.MNT_DETACH)
-	select {
-	case <-m.exited:
-	case <-time.After(5 * time.Second):
-		_ = m.cmd.Process.Kill()
-	}
-}
+// abort frees everything that hangs on the mount, and ends the daemon.
+func (m *live) abort() { m.served().Abort(m.minor) }
+
+// logTail is the end of what the daemon printed.
+func (m *live) logTail() string { return m.served().LogTail() }
 
 // close ends the mount, whatever state it is in, and checks what stays.
 func (m *live) close(t testing.TB) {
@@ -181,11 +162,11 @@ func (m *live) close(t testing.TB) {
 		m.abort()
 		<-m.exited
 	}
-	_ = m.ask.Close()
+	_, _ = m.ask.Close(), m.out.Close()
 	assert.NoError(t, m.err, "exit of the daemon")
 	assert.Nil(t, m.info(), "still mounted")
 	assert.NoError(t, os.Remove(m.dir), "the mountpoint is an empty folder again")
-	assert.Empty(t, raceReports(), "data race in a daemon")
+	assert.Empty(t, suite.RaceReports(), "data race in a daemon")
 	if t.Failed() {
 		t.Logf("log of the daemon:\n%s", m.logTail())
 	}
@@ -200,40 +181,4 @@ func unmount(dir string) (err error) {
 		}
 	}
 	return err
-}
-
-// logTail is the end of what the daemon printed.
-func (m *live) logTail() string {
-	data, err := os.ReadFile(m.log)
-	if err != nil {
-		return err.Error()
-	}
-	const most = 32 << 10
-	return string(data[max(0, len(data)-most):])
-}
-
-// use is what statfs counts as used.
-type use struct{ Blocks, Inodes uint64 }
-
-func useOf(dir string) (use, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return use{}, err
-	}
-	return use{fs.Blocks - fs.Bfree, fs.Files - fs.Ffree}, nil
-}
-
-// settlesTo waits until the use of dir is back at want: freed space may be
-// overwritten in the background and counts as used until then, and the kernel
-// tells of its last references late.
-func settlesTo(t testing.TB, dir string, want use) bool {
-	t.Helper()
-	var got use
-	var err error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		if got, err = useOf(dir); err == nil && got == want {
-			return true
-		}
-	}
-	return assert.NoError(t, err) && assert.Equal(t, want, got, "space and inodes come back")
 }

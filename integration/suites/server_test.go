@@ -14,36 +14,20 @@ import (
 	"safetmp/fs"
 	"safetmp/internal/config"
 	"safetmp/internal/fuseconn"
+	"safetmp/internal/hosttest"
 	"safetmp/internal/mount"
 	"safetmp/memstore"
 	"safetmp/policy"
 )
 
-// helperEnv names the helper that a copy of this test binary runs instead of
-// tests.
-const helperEnv = "SAFETMP_SUITES_HELPER"
-
 // helpers are second processes: the server, and the workers of concurrency
 // tests.
 var helpers = map[string]func(args []string) error{"serve": serve}
 
-func runHelper(name string, args []string) int {
-	work, known := helpers[name]
-	if !known {
-		fmt.Fprintf(os.Stderr, "helper %q is unknown\n", name)
-		return 2
-	}
-	if err := work(args); err != nil {
-		fmt.Fprintf(os.Stderr, "helper %s: %v\n", name, err)
-		return 1
-	}
-	return 0
-}
-
 // helperCommand prepares a helper in a process of its own.
 func helperCommand(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = []string{helperEnv + "=" + name}
+	cmd.Env = []string{hosttest.HelperEnv(name)}
 	return cmd
 }
 

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // stressors are those of stress-ng that work on files in a folder of their own:
@@ -42,7 +44,7 @@ const (
 // time, on safetmp. What fails on tmpfs too is not held against safetmp, but has
 // to be in the table of differences, as has what is left out on one of the two.
 func TestStress(t *testing.T) {
-	program := needProgram(t, "stress-ng")
+	program := hosttest.NeedProgram(t, "stress-ng")
 	known := knownStressors(t, program)
 	var batches [][]string
 	size, length := stressBatch, stressLength

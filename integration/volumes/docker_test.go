@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // The promises, as a container sees them. Each line of the script says what happened.
@@ -160,32 +162,17 @@ func TestFiftyVolumes(t *testing.T) {
 	own, all := 0, 0
 	for _, name := range names {
 		pid := daemonOf(t, name)
-		own += residentOf(t, pid, "RssAnon:")
-		all += residentOf(t, pid, "VmRSS:")
+		own += hosttest.StatusKiB(t, pid, "RssAnon")
+		all += hosttest.StatusKiB(t, pid, "VmRSS")
 	}
 	t.Logf("a volume's daemon: %d KiB of its own, %d KiB resident with the pages of the program that all share", own/volumes, all/volumes)
 	assert.Less(t, own/volumes, ownMost)
 	d.do(t, append([]string{"volume", "rm"}, names...)...)
-	assert.Empty(t, mountsOf(filepath.Join(suite.base, "state")))
+	assert.Empty(t, hosttest.MountsBelow(filepath.Join(suite.Base, "state")))
 }
 
 // ownMost is what the daemon of a volume that holds next to nothing may take for itself, in KiB.
 const ownMost = 12 << 10
-
-// residentOf reads a size of proc_pid_status(5), in KiB.
-func residentOf(t testing.TB, pid int, field string) (kib int) {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	require.NoError(t, err)
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, field); ok {
-			_, err := fmt.Sscan(rest, &kib)
-			require.NoError(t, err)
-		}
-	}
-	require.Positive(t, kib)
-	return kib
-}
 
 // What is made and removed again and again leaves nothing.
 func TestDockerLeavesNothing(t *testing.T) {
@@ -220,6 +207,6 @@ func footprint(t *testing.T) string {
 	}
 	files := count(fmt.Sprintf("/proc/%d/fd/*", suite.plugin.cmd.Process.Pid))
 	return fmt.Sprintf("mounts %d, records %d, folders %d, groups %d, sockets %d, descriptors within %d",
-		len(mountsOf(filepath.Join(suite.base, "state"))), count(suite.base+"/state/volumes/*"), count(suite.base+"/state/mounts/*"),
+		len(hosttest.MountsBelow(filepath.Join(suite.Base, "state"))), count(suite.Base+"/state/volumes/*"), count(suite.Base+"/state/mounts/*"),
 		count("/sys/fs/cgroup/memory"+suite.group+"/vol-*")+count("/sys/fs/cgroup"+suite.group+"/vol-*"), count("/run/safetmp/*.sock"), (files+15)/16*16)
 }

@@ -19,6 +19,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"safetmp/internal/hosttest"
 )
 
 const (
@@ -38,7 +40,7 @@ type driver struct {
 
 func newDriver(t *testing.T) *driver {
 	t.Helper()
-	d := &driver{t: t, kubelet: filepath.Join(suite.base, "kubelet")}
+	d := &driver{t: t, kubelet: filepath.Join(suite.Base, "kubelet")}
 	// Mounts have to reach the machine from the container: systemd makes all mounts shared, not every machine has it.
 	require.NoError(t, os.MkdirAll(filepath.Join(d.kubelet, "plugins_registry"), 0o755))
 	require.NoError(t, unix.Mount(d.kubelet, d.kubelet, "", unix.MS_BIND, ""))
@@ -91,7 +93,7 @@ func (d *driver) mountFlags(m corev1.VolumeMount, source corev1.HostPathVolumeSo
 		path = d.kubelet + rest
 	}
 	if path == "/run/safetmp-volume" {
-		path = filepath.Join(suite.base, "csi-state")
+		path = filepath.Join(suite.Base, "csi-state")
 	}
 	require.NoError(d.t, os.MkdirAll(path, 0o700))
 	bind := path + ":" + m.MountPath
@@ -176,5 +178,5 @@ func TestDriverInItsContainer(t *testing.T) {
 	d.unpublish("pod-a")
 	d.unpublish("pod-a")
 	suite.docker.do(t, "stop", second)
-	assert.Empty(t, mountsOf(d.kubelet), "below the folder itself")
+	assert.Empty(t, hosttest.MountsBelow(d.kubelet), "below the folder itself")
 }

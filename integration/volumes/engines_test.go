@@ -29,7 +29,7 @@ type plugin struct {
 func startPlugin(env ...string) (*plugin, error) {
 	socket := filepath.Join("/run/docker/plugins", suite.driver+".sock")
 	server, err := startProcess("plugin", env, suite.bin, "docker", "--socket", socket,
-		"--state", filepath.Join(suite.base, "state"), "--cgroup", suite.group, "--default-size", "16m")
+		"--state", filepath.Join(suite.Base, "state"), "--cgroup", suite.group, "--default-size", "16m")
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ type engine struct {
 
 // startDocker starts dockerd, with containers that outlive it, and makes the image.
 func startDocker() (*engine, error) {
-	socket := "unix://" + filepath.Join(suite.base, "docker.sock")
+	socket := "unix://" + filepath.Join(suite.Base, "docker.sock")
 	docker, err := exec.LookPath("/usr/bin/docker")
 	if err != nil {
 		docker = "docker"
@@ -73,12 +73,12 @@ func startDocker() (*engine, error) {
 	if err := d.start(); err != nil {
 		return d, err
 	}
-	return d, d.importImage(filepath.Join(suite.base, "image"), d.image)
+	return d, d.importImage(filepath.Join(suite.Base, "image"), d.image)
 }
 
 // start starts the daemon of Docker and returns once it answers.
 func (e *engine) start() error {
-	dir := filepath.Join(suite.base, e.name)
+	dir := filepath.Join(suite.Base, e.name)
 	server, err := startProcess(e.name+"d", nil, append([]string{"dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
 		"--storage-driver=vfs", "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + ".pid",
 		"--host", e.command[2], "--exec-opt", "native.cgroupdriver=cgroupfs"}, e.flags...)...)
@@ -115,8 +115,8 @@ func (e *engine) stop(signal unix.Signal) {
 	}
 	e.server.stop(signal)
 	if signal == unix.SIGKILL {
-		_ = os.Remove(filepath.Join(suite.base, e.name+".pid"))
-		_ = os.Remove(filepath.Join(suite.base, e.name, "exec/containerd/containerd.pid"))
+		_ = os.Remove(filepath.Join(suite.Base, e.name+".pid"))
+		_ = os.Remove(filepath.Join(suite.Base, e.name, "exec/containerd/containerd.pid"))
 	}
 }
 
@@ -189,7 +189,7 @@ func (e *engine) remove(t *testing.T, name string) {
 // daemonOf returns the process of a volume.
 func daemonOf(t testing.TB, name string) int {
 	t.Helper()
-	want := filepath.Join(suite.base, "state/mounts", name)
+	want := filepath.Join(suite.Base, "state/mounts", name)
 	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	require.NoError(t, err)
 	for _, file := range all {

@@ -19,7 +19,7 @@ import (
 // building one without would take longer than the tests of it.
 func pluginFolder(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(suite.base, "plugin")
+	dir := filepath.Join(suite.Base, "plugin")
 	makePlugin.Do(func() {
 		report, err := exec.Command("make", "-C", "../..", "plugin", "PLUGIN="+dir, "PROGRAM="+suite.bin).CombinedOutput()
 		require.NoError(t, err, "%s", report)

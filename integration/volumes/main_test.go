@@ -14,11 +14,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // suite is what TestMain prepares.
 var suite struct {
-	base   string // folder of this run
+	*hosttest.Run
+
 	bin    string // safetmp-volume, built with the test hooks
 	driver string // name of the plugin in Docker
 	group  string // cgroup of the volumes
@@ -32,7 +35,7 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 func testMain(m *testing.M) int {
 	if reason := unable(); reason != "" {
 		fmt.Fprintln(os.Stderr, "volumes:", reason)
-		if os.Getenv("CI") != "" {
+		if hosttest.InCI() {
 			return 1
 		}
 		return 0
@@ -48,16 +51,8 @@ func testMain(m *testing.M) int {
 		code = m.Run()
 	}
 	stopAll()
-	for _, problem := range leftBehind() {
-		fmt.Fprintln(os.Stderr, "volumes: left behind:", problem)
-		code = max(code, 1)
-	}
-	if code == 0 {
-		_ = os.RemoveAll(suite.base)
-	} else {
-		fmt.Fprintln(os.Stderr, "volumes: logs in", suite.base)
-	}
-	return code
+	_ = hosttest.LeftAfter(stopBound, suite.Base) // containers take a moment
+	return suite.End(code, groupsLeft()...)
 }
 
 // unable says why there is nothing to test here, empty if there is.
@@ -75,13 +70,10 @@ func unable() string {
 
 // prepare makes the folder of this run, the binary and the image.
 func prepare() (err error) {
-	if suite.base, err = os.MkdirTemp("", "safetmp-vol-"); err != nil {
+	if suite.Run, err = hosttest.Begin("safetmp-vol-"); err != nil {
 		return err
 	}
-	if err := os.Chmod(suite.base, 0o711); err != nil { // engines of other users pass through it
-		return err
-	}
-	suite.bin = filepath.Join(suite.base, "safetmp-volume")
+	suite.bin = filepath.Join(suite.Base, "safetmp-volume")
 	suite.driver = fmt.Sprintf("safetmp-it-%d", os.Getpid())
 	suite.group = "/" + suite.driver
 	build := exec.Command("go", "build", "-tags", "safetmp_testhooks", "-o", suite.bin, "./cmd/safetmp-volume")
@@ -89,7 +81,7 @@ func prepare() (err error) {
 	if report, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, report)
 	}
-	return makeImage(filepath.Join(suite.base, "image"))
+	return makeImage(filepath.Join(suite.Base, "image"))
 }
 
 func startAll() (err error) {
@@ -111,53 +103,26 @@ func stopAll() {
 		}
 		d.stop(unix.SIGTERM)
 		// With containers that outlive it, Docker keeps the mount that it has made of its folder.
-		_ = unix.Unmount(filepath.Join(suite.base, "docker/data"), unix.MNT_DETACH)
+		_ = unix.Unmount(filepath.Join(suite.Base, "docker/data"), unix.MNT_DETACH)
 	}
 	if p := suite.plugin; p != nil {
 		p.stop(unix.SIGTERM)
 	}
 }
 
-// leftBehind lists mounts, processes and cgroups of this run.
-func leftBehind() (left []string) {
-	ended := time.Now().Add(10 * time.Second)
-	for {
-		left = append(mountsOf(suite.base), processesOf(suite.base)...)
-		for _, pattern := range []string{"/sys/fs/cgroup/memory" + suite.group + "*", "/sys/fs/cgroup" + suite.group + "*"} {
-			groups, _ := filepath.Glob(pattern)
-			for _, dir := range groups {
-				left = append(left, "cgroup "+dir)
-			}
+// groupsLeft lists the cgroups of this run.
+func groupsLeft() (left []string) {
+	for _, pattern := range []string{"/sys/fs/cgroup/memory" + suite.group + "*", "/sys/fs/cgroup" + suite.group + "*"} {
+		groups, _ := filepath.Glob(pattern)
+		for _, dir := range groups {
+			left = append(left, "cgroup "+dir)
 		}
-		if len(left) == 0 || time.Now().After(ended) {
-			return left
-		}
-		time.Sleep(100 * time.Millisecond)
 	}
+	return left
 }
 
-// mountsOf lists the mounts below base, of any type.
-func mountsOf(base string) (found []string) {
-	table, _ := os.ReadFile("/proc/self/mounts")
-	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) > 2 && strings.HasPrefix(fields[1], base+"/") {
-			found = append(found, "mount "+fields[1])
-		}
-	}
-	return found
-}
-
-// processesOf lists the processes whose arguments name base.
-func processesOf(base string) (found []string) {
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range all {
-		text, _ := os.ReadFile(file)
-		if strings.Contains(string(text), base) && filepath.Dir(file) != fmt.Sprintf("/proc/%d", os.Getpid()) {
-			found = append(found, filepath.Dir(file)+" "+strings.ReplaceAll(string(text), "\x00", " "))
-		}
-	}
-	return found
-}
+// stopBound is how long a server, or what it started, may take to end.
+const stopBound = 30 * time.Second
 
 // process is a server of this run.
 type process struct {
@@ -167,7 +132,7 @@ type process struct {
 
 // startProcess starts a server whose output goes to a log in base.
 func startProcess(name string, env []string, args ...string) (*process, error) {
-	log, err := os.OpenFile(filepath.Join(suite.base, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(filepath.Join(suite.Base, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +156,7 @@ func (p *process) stop(signal unix.Signal) {
 	_ = p.cmd.Process.Signal(signal)
 	select {
 	case <-p.done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(stopBound):
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}

@@ -65,7 +65,7 @@ func TestManagedPlugin(t *testing.T) {
 // logOf returns the last line of a server's log that has a text.
 func logOf(t *testing.T, server, text string) (found string) {
 	t.Helper()
-	log, err := os.ReadFile(filepath.Join(suite.base, server+".log"))
+	log, err := os.ReadFile(filepath.Join(suite.Base, server+".log"))
 	require.NoError(t, err)
 	for line := range strings.Lines(string(log)) {
 		if strings.Contains(line, text) {

@@ -21,7 +21,7 @@ import (
 // The contents of a removed volume are in the memory of its daemon no more, right before it exits.
 func TestRemovedVolumeIsGoneFromMemory(t *testing.T) {
 	d := suite.docker
-	fifo := filepath.Join(suite.base, "hold")
+	fifo := filepath.Join(suite.Base, "hold")
 	require.NoError(t, unix.Mkfifo(fifo, 0o600))
 	restartPlugin(t, unix.SIGTERM, "SAFETMP_TEST_HOLD_EXIT="+fifo)
 	t.Cleanup(func() {

@@ -33,14 +33,14 @@ func podmanCommand(dir string) []string {
 // newPodman makes a podman of its own folders that knows the plugin by its configuration.
 func newPodman(t *testing.T) *engine {
 	t.Helper()
-	dir := filepath.Join(suite.base, "podman")
+	dir := filepath.Join(suite.Base, "podman")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	config := filepath.Join(dir, "containers.conf")
 	plugins := fmt.Sprintf("[engine.volume_plugins]\n%s = %q\n", suite.driver, suite.plugin.socket)
 	require.NoError(t, os.WriteFile(config, []byte(podmanConfig(plugins)), 0o600))
 	p := &engine{command: podmanCommand(dir), env: []string{"CONTAINERS_CONF=" + config}, image: "localhost/busybox-it"}
 	if _, err := p.try("image", "exists", p.image); err != nil {
-		require.NoError(t, p.importImage(filepath.Join(suite.base, "image"), p.image))
+		require.NoError(t, p.importImage(filepath.Join(suite.Base, "image"), p.image))
 	}
 	t.Cleanup(func() { _, _ = p.try("rm", "-fa", "-t", "0") })
 	return p

@@ -61,11 +61,11 @@ func remapped(t *testing.T) *engine {
 	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
 		ownRange(t, file)
 	}
-	socket := "unix://" + filepath.Join(suite.base, "remap.sock")
+	socket := "unix://" + filepath.Join(suite.Base, "remap.sock")
 	e := &engine{command: []string{suite.docker.command[0], "--host", socket}, image: suite.docker.image, name: "remap", flags: []string{"--userns-remap=65534:65534"}}
 	require.NoError(t, e.start())
 	t.Cleanup(func() { e.stop(unix.SIGTERM) })
-	require.NoError(t, e.importImage(filepath.Join(suite.base, "image"), e.image))
+	require.NoError(t, e.importImage(filepath.Join(suite.Base, "image"), e.image))
 	return e
 }
 
@@ -94,7 +94,7 @@ func TestDockerUsersRemapped(t *testing.T) {
 
 // A rootless engine binds a mount of its user's own.
 func TestRootlessPodman(t *testing.T) {
-	dir := filepath.Join(suite.base, "rootless")
+	dir := filepath.Join(suite.Base, "rootless")
 	require.NoError(t, os.MkdirAll(dir, 0o711))
 	// The engine's own mount namespace is made once and gets what is mounted later only from shared mounts.
 	require.NoError(t, unix.Mount(dir, dir, "", unix.MS_BIND, ""))
@@ -111,11 +111,11 @@ func TestRootlessPodman(t *testing.T) {
 	// Without ranges of its own this user has one id in its containers, and unpacks files of no other.
 	image := filepath.Join(dir, "image")
 	require.NoError(t, os.MkdirAll(filepath.Join(image, "bin"), 0o755))
-	require.NoError(t, os.CopyFS(filepath.Join(image, "bin"), os.DirFS(filepath.Join(suite.base, "image/bin"))))
+	require.NoError(t, os.CopyFS(filepath.Join(image, "bin"), os.DirFS(filepath.Join(suite.Base, "image/bin"))))
 	require.NoError(t, p.importImage(image, p.image))
 	t.Cleanup(func() { _, _ = p.try("system", "migrate") })
 
-	safetmp := filepath.Join(suite.base, "safetmp")
+	safetmp := filepath.Join(suite.Base, "safetmp")
 	report, err := exec.Command("go", "build", "-o", safetmp, "../../cmd/safetmp").CombinedOutput()
 	require.NoError(t, err, "%s", report)
 	own := func(args ...string) {

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // puppet listens in dir and lets play do what it likes with each connection.
@@ -81,7 +83,7 @@ func TestDialStale(t *testing.T) {
 }
 
 func TestImpostorIsRefused(t *testing.T) {
-	needRoot(t)
+	hosttest.NeedRoot(t, "to take other uids")
 	dir := folder(t)
 	path := puppet(t, dir, func(conn net.Conn) { conn.Close() })
 	require.NoError(t, os.Chown(dir, nobody, nobody))

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // environment returns a getenv.
@@ -25,7 +27,7 @@ func owned(t *testing.T, uid int, mode os.FileMode) string {
 }
 
 func TestFolderOfUser(t *testing.T) {
-	needRoot(t)
+	hosttest.NeedRoot(t, "to take other uids")
 	old := unix.Umask(0)
 	defer unix.Umask(old)
 	mine, foreign, open := owned(t, nobody, 0o700), owned(t, nobody-1, 0o700), owned(t, nobody, 0o777)
@@ -73,7 +75,7 @@ func TestFolders(t *testing.T) {
 }
 
 func TestFolderOfRoot(t *testing.T) {
-	needRoot(t)
+	hosttest.NeedRoot(t, "to take other uids")
 	got, err := Folder()
 	require.NoError(t, err)
 	assert.Equal(t, "/run/safetmp", got)

@@ -65,18 +65,6 @@ func connectAsUID(t *testing.T, uid uint32, path string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// needRoot skips a test that needs other uids; continuous integration runs as root and must not skip it.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("this test needs root to take other uids, and CI has to run it")
-	}
-	t.Skip("needs root, to take other uids")
-}
-
 // fakeHandler answers from fields and counts calls.
 type fakeHandler struct {
 	calls   atomic.Int64

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 func TestEachRequest(t *testing.T) {
@@ -150,7 +152,7 @@ func TestRequestsBeingAnsweredAreBounded(t *testing.T) {
 }
 
 func TestForeignUIDIsDroppedUnheard(t *testing.T) {
-	needRoot(t)
+	hosttest.NeedRoot(t, "to take other uids")
 	h := &fakeHandler{}
 	_, path := serve(t, folder(t), 0, h)
 	assert.Equal(t, gotRefused, connectAsUID(t, nobody, path), "the socket's mode keeps others out")
@@ -161,7 +163,7 @@ func TestForeignUIDIsDroppedUnheard(t *testing.T) {
 }
 
 func TestOwnerOfTheMountIsAnswered(t *testing.T) {
-	needRoot(t)
+	hosttest.NeedRoot(t, "to take other uids")
 	_, path := serve(t, folder(t), nobody, &fakeHandler{})
 	assert.Equal(t, gotReply, connectAsUID(t, nobody, path))
 	assert.Equal(t, gotReply, connectAsUID(t, 0, path))

@@ -17,6 +17,7 @@ import (
 
 	"safetmp/internal/config"
 	"safetmp/internal/fuseconn"
+	"safetmp/internal/hosttest"
 	"safetmp/internal/mount"
 )
 
@@ -24,12 +25,7 @@ import (
 // child processes, since a process that serves itself can wait for itself.
 func start(t *testing.T) (*Daemon, string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("CI runs the tests as root")
-		}
-		t.Skip("mounting directly needs root")
-	}
+	hosttest.NeedRoot(t, "to mount directly")
 	dir := filepath.Join(t.TempDir(), "m")
 	require.NoError(t, os.Mkdir(dir, 0700))
 	m, err := mount.Mount(mount.Spec{Mountpoint: dir, Source: "safetmp", NoSymfollow: true, MaxRead: fuseconn.MaxWrite})

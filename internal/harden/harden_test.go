@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"safetmp/internal/harden/hardentest"
+	"safetmp/internal/hosttest"
 )
 
 // job is what a test tells its process to do.
@@ -173,9 +174,7 @@ func harden(t *testing.T, uid int, layer string, change func(*Config)) result {
 }
 
 func asUser(cmd *exec.Cmd, uid int) *exec.Cmd {
-	if uid != os.Getuid() {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), Groups: []uint32{}}}
-	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: hosttest.Credential(uid)}
 	return cmd
 }
 

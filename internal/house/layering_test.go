@@ -43,6 +43,7 @@ var forbidden = []struct{ from, to, reason string }{
 	{"internal/launch", "github.com/spf13", "starting a mount knows no command line: two programs do it"},
 	{"internal/bench", "safetmp/", "what is measured is the program that is shipped, from outside"},
 	{"cmd", "safetmp/internal/bench", "the benchmark is not shipped"},
+	{"internal/hosttest", "safetmp/", "what tests need of the host knows nothing of ours, so that the tests of every package may use it"},
 }
 
 // pkg is what `go list -json` tells of a package.

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // The filesystems of these tests are mounted and never served: whatever looked into them would hang.
@@ -71,16 +73,12 @@ func isCloseOnExec(f *os.File) bool {
 	return err == nil && flags&unix.FD_CLOEXEC != 0
 }
 
-// require skips, or under CI fails, a test whose means are missing.
+// need skips, or under CI fails, a test whose means are missing.
 func need(t *testing.T, have bool, what string) {
 	t.Helper()
-	if have {
-		return
+	if !have {
+		hosttest.Missing(t, "needs %s", what)
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("CI has to run this test, and it needs " + what)
-	}
-	t.Skip("needs " + what)
 }
 
 func needRoot(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 const (
@@ -107,10 +109,7 @@ func (b *box) front(args ...string) *exec.Cmd {
 	cmd.Dir = b.cwd
 	cmd.ExtraFiles = b.files
 	cmd.Stdout, cmd.Stderr = locked{b, &b.stdout}, locked{b, &b.stderr}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if os.Geteuid() != b.id.uid {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(b.id.uid), Gid: uint32(b.id.uid)}
-	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: hosttest.Credential(b.id.uid)}
 	b.cmd = cmd
 	return cmd
 }
@@ -209,24 +208,12 @@ func (b *box) nothingLeft(before string) {
 // to root only.
 func (b *box) processes() []string {
 	var out []string
-	for _, pid := range allPIDs() {
+	for _, pid := range hosttest.Processes() {
 		env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
 		if err != nil || !bytes.Contains(env, []byte(mark+"="+b.mark)) {
 			continue
 		}
-		line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		out = append(out, strconv.Itoa(pid)+" "+string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
-	}
-	return out
-}
-
-func allPIDs() []int {
-	entries, _ := os.ReadDir("/proc")
-	var out []int
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			out = append(out, pid)
-		}
+		out = append(out, fmt.Sprint(pid, " ", hosttest.Args(pid)))
 	}
 	return out
 }
@@ -245,37 +232,19 @@ func hostMounts(t *testing.T) string {
 	return strings.Join(out, "")
 }
 
-// children lists the children of a process.
-func children(pid int) []int {
-	var out []int
-	for _, p := range allPIDs() {
-		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p), "stat"))
-		if err != nil {
-			continue
-		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		fields := strings.Fields(rest)
-		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // child waits until a process has a child whose command line holds a word. Others come and go: os.StartProcess finds
 // out about pidfds by means of one.
 func child(t *testing.T, pid int, word string) int {
 	t.Helper()
 	found := 0
 	eventually(t, func() bool {
-		for _, p := range children(pid) {
-			line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p), "cmdline"))
-			if bytes.Contains(line, []byte(word)) {
+		for _, p := range hosttest.Children(pid) {
+			if slices.Contains(hosttest.Args(p), word) {
 				found = p
 			}
 		}
 		return found != 0
-	}, func() string { return fmt.Sprintf("%d (%s) has no child %s", pid, state(pid), word) })
+	}, func() string { return fmt.Sprintf("%d (%s) has no child %s", pid, hosttest.State(pid), word) })
 	return found
 }
 
@@ -290,13 +259,13 @@ func (b *box) family() family {
 	f.init = child(b.t, f.daemon, "test-init")
 	eventually(b.t, func() bool {
 		// Init adopts what the command leaves: the command is its first child.
-		found := children(f.init)
+		found := hosttest.Children(f.init)
 		if len(found) == 0 {
 			return false
 		}
 		f.command = slices.Min(found)
-		line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(f.command), "cmdline"))
-		return len(line) > 0 && !bytes.Contains(line, []byte("test-init"))
+		args := hosttest.Args(f.command)
+		return len(args) > 0 && !slices.Contains(args, "test-init")
 	}, func() string { return "no command" })
 	return f
 }
@@ -331,20 +300,10 @@ func (b *box) helper() string {
 	return path
 }
 
-// state returns the letter of proc_pid_stat(5), "" if there is no such process.
-func state(pid int) string {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return ""
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return rest[:1]
-}
-
 func awaitState(t *testing.T, pid int, want string) {
 	t.Helper()
-	eventually(t, func() bool { return slices.Contains(strings.Split(want, ""), state(pid)) },
-		func() string { return strconv.Itoa(pid) + " is " + state(pid) + ", not " + want })
+	eventually(t, func() bool { return strings.Contains(want, hosttest.State(pid)) },
+		func() string { return fmt.Sprintf("%d is %s, not %s", pid, hosttest.State(pid), want) })
 }
 
 func kill(t *testing.T, pid int, s unix.Signal) {

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // TestDescriptors: the command has 0, 1, 2 and what the caller left open for it, at the same numbers, and nothing of
@@ -184,9 +186,7 @@ func chownAll(dir string, uid int) error {
 // TestOldProc: where the kernel refuses a new /proc, since parts of the old one are masked, the command gets the old
 // one and everything else holds.
 func TestOldProc(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to mask a part of /proc")
-	}
+	hosttest.NeedRoot(t, "to mask a part of /proc")
 	b := newBox(t, identity{"user", ordinary})
 	front := b.front("sh", "-c", "echo $$; touch /tmp/x; ls /tmp; ls /proc/1/fd")
 	front.SysProcAttr.Credential = nil
@@ -203,9 +203,7 @@ func TestOldProc(t *testing.T) {
 
 // TestNoUserNamespaces: the error says so, and what to do.
 func TestNoUserNamespaces(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to forbid user namespaces in one of its own")
-	}
+	hosttest.NeedRoot(t, "to forbid user namespaces in one of its own")
 	b := newBox(t, identity{"user", ordinary})
 	front := b.front("true")
 	all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}

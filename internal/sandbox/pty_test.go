@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // terminal is a pseudo-terminal with an interactive shell on it, as a person would have.
@@ -32,12 +34,10 @@ type terminal struct {
 // openTerminal starts an interactive bash(1) on a new terminal. In it, $RUN is the sandbox.
 func openTerminal(t *testing.T, id identity) *terminal {
 	t.Helper()
-	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("needs bash: job control is not tested")
-	}
+	hosttest.NeedProgram(t, "bash")
 	b := newBox(t, id)
 	require.NoError(t, os.Chmod(b.dir, 0o755))
-	master, slave := openPTY(t)
+	master, slave := hosttest.OpenPTY(t)
 	front := b.front("CMD") // its words, without the command
 	script := filepath.Join(b.dir, "run")
 	text := fmt.Sprintf("#!/bin/sh\nexec %s test-front '%s' -- \"$@\"\n", b.helper(), front.Args[2])
@@ -55,20 +55,6 @@ func openTerminal(t *testing.T, id identity) *terminal {
 	t.Cleanup(tty.close)
 	tty.expect("$ ")
 	return tty
-}
-
-// openPTY opens a pair of pseudo-terminal devices, pty(7).
-func openPTY(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	// Non-blocking, so that closing it ends a read.
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	require.NoError(t, err)
-	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	require.NoError(t, err)
-	s, err := unix.Open(fmt.Sprintf("/dev/pts/%d", n), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
-	return os.NewFile(uintptr(fd), "master"), os.NewFile(uintptr(s), "slave")
 }
 
 func (tty *terminal) read() {

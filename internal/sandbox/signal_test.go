@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // counted are the signals whose delivery is counted; SIGUSR2 ends the helper.
@@ -182,7 +184,7 @@ func TestOrphansAreReaped(t *testing.T) {
 	in := b.start("sh", "-c", `for i in 1 2 3 4 5; do (true &) ; done; echo ready; cat`)
 	b.await("ready\n")
 	f := b.family()
-	eventually(t, func() bool { return len(children(f.init)) == 1 }, func() string { return "orphans left" })
+	eventually(t, func() bool { return len(hosttest.Children(f.init)) == 1 }, func() string { return "orphans left" })
 	require.NoError(t, in.Close())
 	assert.Zero(t, b.wait(), b.errors())
 }

@@ -13,6 +13,7 @@ import (
 
 	"safetmp/internal/cgroup"
 	"safetmp/internal/config"
+	"safetmp/internal/hosttest"
 	"safetmp/internal/launch/launchtest"
 	"safetmp/internal/mount"
 )
@@ -34,9 +35,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: an engine's volumes are mounted for all users")
-	}
+	hosttest.NeedRoot(t, "as engines do: their volumes are mounted for all users")
 	base := t.TempDir()
 	f := &fixture{t: t, targets: filepath.Join(base, "kubelet")}
 	require.NoError(t, os.Mkdir(f.targets, 0o755))

@@ -18,6 +18,7 @@ import (
 
 	"safetmp/internal/cgroup"
 	"safetmp/internal/config"
+	"safetmp/internal/hosttest"
 	"safetmp/internal/launch/launchtest"
 	"safetmp/internal/mount"
 	"safetmp/internal/volume"
@@ -44,9 +45,7 @@ type driver struct {
 
 func newDriver(t *testing.T) *driver {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: an engine's volumes are mounted for all users")
-	}
+	hosttest.NeedRoot(t, "as engines do: their volumes are mounted for all users")
 	base, err := os.MkdirTemp("", "safetmp-csi-") // a socket's path is short
 	require.NoError(t, err)
 	d := &driver{t: t, base: filepath.Join(base, "kubelet"), socket: filepath.Join(base, "csi.sock")}

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"safetmp/internal/hosttest"
 	"safetmp/internal/mount"
 )
 
@@ -128,9 +129,7 @@ func nameOf(err error) string {
 func users(t *testing.T) []int {
 	t.Helper()
 	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("CI runs the tests as root")
-		}
+		require.False(t, hosttest.InCI(), "CI runs the tests as root")
 		return []int{os.Getuid()}
 	}
 	return []int{0, 1000}
@@ -168,9 +167,7 @@ func startDaemon(t *testing.T, uid int, dir string) *daemon {
 	t.Helper()
 	d := &daemon{cmd: exec.Command(executable(t), "test-daemon", dir), dir: dir}
 	d.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=10") // instead of a second for each process
-	if uid != os.Getuid() {
-		d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), Groups: []uint32{}}}
-	}
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: hosttest.Credential(uid)}
 	var err error
 	d.in, err = d.cmd.StdinPipe()
 	require.NoError(t, err)
@@ -213,28 +210,13 @@ func executable(t *testing.T) string {
 // findWatcher looks for the watcher of a mountpoint.
 func findWatcher(t *testing.T, dir string) int {
 	t.Helper()
-	for _, pid := range processes(t) {
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		words := strings.Split(string(line), "\x00")
-		if len(words) > 4 && words[1] == "test-watch" && words[4] == dir {
+	for _, pid := range hosttest.Processes() {
+		if words := hosttest.Args(pid); len(words) > 4 && words[1] == "test-watch" && words[4] == dir {
 			return pid
 		}
 	}
 	require.Fail(t, "no watcher")
 	return 0
-}
-
-func processes(t *testing.T) []int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	require.NoError(t, err)
-	var pids []int
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
 
 func (d *daemon) line(t *testing.T) string {
@@ -258,16 +240,21 @@ func (d *daemon) kill() {
 	_ = d.cmd.Wait()
 }
 
-// watcherGone says that the watcher has exited. Some inits take their time to wait for it.
-func (d *daemon) watcherGone() bool {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.watcher))
-	return err != nil || strings.Contains(string(status), "\nState:\tZ")
+// watcherGone says that the watcher has exited.
+func (d *daemon) watcherGone() bool { return hosttest.Gone(d.watcher) }
+
+// promised is the time in which a killed daemon is cleaned up after. The race detector multiplies it.
+func promised() time.Duration {
+	if hosttest.Race {
+		return 5 * time.Second
+	}
+	return time.Second
 }
 
-// within waits for something to become true: a second is what users are promised.
+// within waits for something to become true in the time that users are promised.
 func within(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	assert.Eventually(t, is, promised, time.Millisecond, what)
+	assert.Eventually(t, is, promised(), time.Millisecond, what)
 }
 
 // modeOf is the mode of a directory that nothing is mounted on.

@@ -2,16 +2,13 @@ package watch
 
 import (
 	"errors"
-	"os"
-	"regexp"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"safetmp/internal/hosttest"
 	"safetmp/internal/mount"
 )
 
@@ -37,26 +34,14 @@ func TestAnswers(t *testing.T) {
 func TestWatcherIsSmall(t *testing.T) {
 	dir := place(t, users(t)[0], 0o700)
 	d := startDaemon(t, users(t)[0], dir)
-	if raceEnabled {
+	if hosttest.Race {
 		t.Skip("the race detector multiplies memory")
 	}
 	assert.Eventually(t, func() bool {
-		kib := resident(t, d.watcher)
+		kib := hosttest.StatusKiB(t, d.watcher, "VmRSS")
 		t.Logf("%d KiB resident", kib)
 		return kib < 6<<10
 	}, 2*time.Second, 50*time.Millisecond)
-}
-
-// resident is the resident memory of a process in KiB.
-func resident(t *testing.T, pid int) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	require.NoError(t, err)
-	found := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindStringSubmatch(string(text))
-	require.Len(t, found, 2)
-	kib, err := strconv.Atoi(found[1])
-	require.NoError(t, err)
-	return kib
 }
 
 func TestEnvironmentHoldsNoSecrets(t *testing.T) {

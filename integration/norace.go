@@ -1,6 +1,0 @@
-//go:build linux && !race
-
-package integration
-
-// raceEnabled is explained in race.go.
-const raceEnabled = false

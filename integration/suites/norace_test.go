@@ -1,6 +1,0 @@
-//go:build !race
-
-package suites
-
-// raceEnabled is explained in race_test.go.
-const raceEnabled = false
