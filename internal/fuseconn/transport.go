@@ -169,6 +169,8 @@ func explainRing(err error) error {
 		return fmt.Errorf("%w (kernel.io_uring_disabled, or a filter of system calls)", err)
 	case errors.Is(err, unix.ENOSYS):
 		return fmt.Errorf("%w (no io_uring in this kernel, or a filter of system calls)", err)
+	case errors.Is(err, unix.ENOMEM):
+		return fmt.Errorf("%w (no memory, or none that may be locked: RLIMIT_MEMLOCK)", err)
 	}
 	return err
 }
