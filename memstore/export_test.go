@@ -42,10 +42,3 @@ func (s *Store) StopWiper() {
 	s.wiper.close()
 	s.wiper.stop = make(chan struct{}) // for Close
 }
-
-// IdleSlabs returns how many slabs are mapped and wholly free.
-func (s *Store) IdleSlabs() int {
-	s.arena.mu.Lock()
-	defer s.arena.mu.Unlock()
-	return s.arena.table.lens[idleSlabs]
-}
