@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package harden
 
 import (
@@ -16,9 +18,6 @@ import (
 // filterOf returns what the filter says of a call, by another implementation of bpf(4).
 func filterOf(t *testing.T, c Config) func(processor, call uint32, args ...uint64) uint32 {
 	t.Helper()
-	if processor == 0 {
-		t.Skip("no filter for this processor")
-	}
 	var raw []bpf.RawInstruction
 	for _, i := range program(c) {
 		raw = append(raw, bpf.RawInstruction{Op: i.Code, Jt: i.Jt, Jf: i.Jf, K: i.K})
