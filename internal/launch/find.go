@@ -58,10 +58,16 @@ func Find(ctx context.Context, dir string) (mount.Entry, *Peer, error) {
 		return mount.Entry{}, nil, err
 	}
 	// Not all: among many mounts each command would ask every daemon, and one that hangs would hold up the others' users.
-	for _, p := range peers(ctx, control.List(control.Folders(), entry.Device.Label())) {
-		if p.Serves(entry) {
-			return entry, &p, nil
+	return entry, serving(peers(ctx, control.List(control.Folders(), entry.Device.Label())), entry), nil
+}
+
+// serving picks the daemon of a mount, nil if it is not among them: the latest of those that may speak for it, since one
+// whose mount has just ended still answers, and the next mount may have been given its device number.
+func serving(peers []Peer, e mount.Entry) (found *Peer) {
+	for _, p := range peers {
+		if p.Serves(e) && (found == nil || p.Status.Started.After(found.Status.Started)) {
+			found = &p
 		}
 	}
-	return entry, nil, nil
+	return found
 }
