@@ -8,7 +8,7 @@ type Handler interface {
 	// Status describes the mount now. It must answer promptly: never through the mount itself.
 	Status() Status
 	// Files lists what the mount holds in its naming roots, in no particular order. The server calls wipe once it has
-	// sent the names and has no copy of them left.
+	// sent the names and has no copy of them left, on the same goroutine.
 	Files() (files []File, wipe func())
 	// Unmount ends the mount: unmounted, drained and wiped when it returns nil. A mount in use gives an error that
 	// matches unix.EBUSY and stays as it was, unless force is set.

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
 	"safetmp/fs"
+	"safetmp/internal/fuseconn"
 	"safetmp/internal/sessions"
 )
 
@@ -70,6 +72,7 @@ func (r *reaper) start(f *fs.FS) {
 
 func (r *reaper) run(f *fs.FS) {
 	defer close(r.stopped)
+	runtime.LockOSThread() // for good: names pass through its registers
 	tick := time.NewTicker(r.pause)
 	defer tick.Stop()
 	var polled time.Time
@@ -84,6 +87,7 @@ func (r *reaper) run(f *fs.FS) {
 			polled = time.Now()
 		}
 		f.Sweep(r.stop)
+		fuseconn.ScrubThread()
 		r.log()
 	}
 }

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"os"
+	"runtime"
 	"time"
 
 	"safetmp/fs"
 	"safetmp/internal/config"
 	"safetmp/internal/control"
+	"safetmp/internal/fuseconn"
 	"safetmp/internal/mount"
 	"safetmp/policy"
 )
@@ -108,8 +110,10 @@ func (d *Daemon) describeMount(s *control.Status) {
 }
 
 // Files lists the entries of the mount root for control clients, and returns
-// what overwrites their names once they are sent.
+// what overwrites their names once they are sent, in the registers of the thread
+// as well.
 func (d *Daemon) Files() (files []control.File, wipe func()) {
+	runtime.LockOSThread() // until wipe
 	all := d.fs.Files()
 	for _, f := range all {
 		files = append(files, describeFile(f))
@@ -118,6 +122,8 @@ func (d *Daemon) Files() (files []control.File, wipe func()) {
 		for _, f := range all {
 			f.Wipe()
 		}
+		fuseconn.ScrubThread()
+		runtime.UnlockOSThread()
 	}
 }
 

@@ -1,6 +1,7 @@
 package fuseconn
 
 import (
+	"runtime"
 	"unsafe"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -27,6 +28,8 @@ func (c *Conn) incEpoch() {
 // It runs beside the requests: the kernel takes the directory's lock for a name,
 // which a request that waits for us may hold, and may write dirty pages first.
 func (c *Conn) notifyExpired() {
+	runtime.LockOSThread() // for good, as readers
+	blockSignals()
 	for {
 		batch := c.fs.NextExpired(c.quit)
 		if batch == nil {
@@ -38,6 +41,7 @@ func (c *Conn) notifyExpired() {
 			clear(msg)
 			x.Wipe()
 		}
+		ScrubThread()
 	}
 }
 
