@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"safetmp/internal/hosttest"
 )
 
 // forcedCore looks for the markers in what a core image that root forces holds,
@@ -30,7 +32,7 @@ func forcedCore(t testing.TB, pid int, markers ...marker) finds {
 	require.NoError(t, err)
 	require.Greater(t, len(registers), 1000)
 	result := scan(t, pid, markers...)
-	if raceEnabled {
+	if hosttest.Race {
 		return result // the race detector's runtime copies through registers of its own
 	}
 	for _, m := range markers {
@@ -146,7 +148,7 @@ func registersOf(tid int) (all []byte) {
 // copying when it is stopped is found.
 func TestForcedCoreSeesRegisters(t *testing.T) {
 	needRoot(t)
-	if raceEnabled {
+	if hosttest.Race {
 		t.Skip("registers are not looked at under the race detector")
 	}
 	m := newMarker(t)
