@@ -23,7 +23,6 @@ var (
 	as          = hosttest.As
 	command     = hosttest.Command
 	errname     = hosttest.Errname
-	missing     = hosttest.Missing
 	needProgram = hosttest.NeedProgram
 )
 
