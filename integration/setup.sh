@@ -3,7 +3,7 @@
 # and which tests that leaves out. Debian's package names.
 set -eu
 
-# program:package:what is left out without it
+# program, or file:package:what is left out without it
 needs="
 fusermount3:fuse3:mounts without privilege
 gcc:gcc:the C build
@@ -21,6 +21,7 @@ dockerd:docker.io:container volumes with Docker
 podman:podman:container volumes with Podman
 runc:runc:container volumes with Podman
 busybox:busybox-static:the image of the containers
+/usr/share/bash-completion/bash_completion:bash-completion:completion for bash
 zsh:zsh:its completion
 fish:fish:its completion
 npm:npm:links in node_modules/.bin
@@ -38,7 +39,10 @@ bwrap:bubblewrap:its figure in the benchmark
 missing() {
 	for need in $needs; do
 		program=${need%%:*}
-		command -v "$program" >/dev/null 2>&1 || echo "$need"
+		case $program in
+		/*) [ -e "$program" ] || echo "$need" ;;
+		*) command -v "$program" >/dev/null 2>&1 || echo "$need" ;;
+		esac
 	done
 }
 

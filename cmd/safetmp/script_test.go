@@ -29,8 +29,8 @@ import (
 //	                              one is expected; $M and $WORK in a pattern stand for themselves
 //	within SECONDS PROGRAM [...]  repeat a program until it succeeds
 //
-// and the conditions [root], [user], [repo] (the checkout can be read at ROOT) and [prog:NAME]; a program that is missing fails the script in continuous
-// integration, which installs them. M is an empty directory of the caller's, with a path that is short enough for
+// and the conditions [root], [user], [repo] (the checkout can be read at ROOT) and [prog:NAME], which may be the path of a file; one that is
+// missing fails the script in continuous integration, which installs them. M is an empty directory of the caller's, with a path that is short enough for
 // sockets.
 
 // ordinary is the uid as which root runs the scripts again.
@@ -205,11 +205,21 @@ func scriptCondition(cond string) (bool, error) {
 	case !isProgram:
 		return false, fmt.Errorf("unknown condition %q", cond)
 	}
-	_, err := exec.LookPath(name)
+	err := installed(name)
 	if err != nil && hosttest.InCI() {
 		return false, fmt.Errorf("continuous integration may not skip: %w", err)
 	}
 	return err == nil, nil
+}
+
+// installed says whether there is a program of this name or a file of this path.
+func installed(name string) (err error) {
+	if filepath.IsAbs(name) {
+		_, err = os.Stat(name)
+	} else {
+		_, err = exec.LookPath(name)
+	}
+	return err
 }
 
 // scriptExits is the command exits.
