@@ -173,7 +173,8 @@ func TestServerFailures(t *testing.T) {
 		b := newBox(t, asUser())
 		b.call.Stub.FailServe = true
 		assert.Equal(t, 125, b.run("echo", "never"))
-		assert.Equal(t, "error: mounting: the stub does not serve, as asked\nhint: a hint\n", b.errors())
+		assert.Equal(t, "report: the stub has wiped\nerror: mounting: the stub does not serve, as asked\nhint: a hint\n", b.errors(),
+			"what was mounted is wiped all the same")
 		assert.Empty(t, b.output())
 	})
 	t.Run("shutdown", func(t *testing.T) {
