@@ -25,21 +25,11 @@ func below(root, target string) (string, error) {
 // makeTarget makes the directory at a path below root, of which all but the last part has to be there, and checks that
 // no part of it is a symbolic link.
 func makeTarget(root, target string) error {
-	rest, err := below(root, target)
+	parent, name, err := openParent(root, target)
 	if err != nil {
 		return err
 	}
-	start, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: root, Err: err}
-	}
-	defer unix.Close(start)
-	parent, err := openBeneath(start, filepath.Dir(rest))
-	if err != nil {
-		return targetError(target, err)
-	}
 	defer unix.Close(parent)
-	name := filepath.Base(rest)
 	if err := unix.Mkdirat(parent, name, 0o750); err != nil && !errors.Is(err, unix.EEXIST) {
 		return targetError(target, err)
 	}
@@ -50,34 +40,42 @@ func makeTarget(root, target string) error {
 	return unix.Close(fd)
 }
 
-func openBeneath(start int, path string) (int, error) {
-	return unix.Openat2(start, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: beneath})
-}
-
 // removeTarget removes the directory that makeTarget made, if it is there and empty.
 func removeTarget(root, target string) error {
-	rest, err := below(root, target)
-	if err != nil {
+	parent, name, err := openParent(root, target)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil
+	case err != nil:
 		return err
 	}
-	start, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: root, Err: err}
-	}
-	defer unix.Close(start)
-	parent, err := openBeneath(start, filepath.Dir(rest))
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	if err != nil {
-		return targetError(target, err)
-	}
 	defer unix.Close(parent)
-	err = unix.Unlinkat(parent, filepath.Base(rest), unix.AT_REMOVEDIR)
+	err = unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return targetError(target, err)
 	}
 	return nil
+}
+
+// openParent opens the directory that target, a path below root, is in, and returns the rest of the path.
+func openParent(root, target string) (parent int, name string, err error) {
+	rest, err := below(root, target)
+	if err != nil {
+		return -1, "", err
+	}
+	start, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, "", &os.PathError{Op: "open", Path: root, Err: err}
+	}
+	defer unix.Close(start)
+	if parent, err = openBeneath(start, filepath.Dir(rest)); err != nil {
+		return -1, "", targetError(target, err)
+	}
+	return parent, filepath.Base(rest), nil
+}
+
+func openBeneath(start int, path string) (int, error) {
+	return unix.Openat2(start, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: beneath})
 }
 
 // targetError says what was in the way.
