@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"safetmp/internal/bench"
 	"safetmp/internal/hosttest"
 )
 
@@ -62,15 +63,18 @@ func init() {
 
 // offerRings has the kernel offer FUSE over io_uring for the rest of the test,
 // to mounts of the whole machine.
-func offerRings(t testing.TB) {
+func offerRings(t testing.TB) *bench.Switch {
 	t.Helper()
 	needSafetmp(t)
 	needRoot(t)
 	if _, err := os.Stat(uringSwitch); err != nil {
 		t.Skip("this kernel has no FUSE over io_uring")
 	}
-	setForTest(t, uringSwitch, "Y")
+	rings, err := bench.TurnOn(uringSwitch)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, rings.Off()) })
 	setForTest(t, uringSysctl, "0")
+	return rings
 }
 
 // setForTest writes a setting of the machine and puts the old one back.
@@ -209,9 +213,9 @@ func TestRingsWithheld(t *testing.T) {
 		"by a filter of setting a place": {wrap: through("filtered", "sched_setaffinity")}, // does without
 	} {
 		t.Run(name, func(t *testing.T) {
-			offerRings(t)
+			rings := offerRings(t)
 			if c.path != "" {
-				setForTest(t, c.path, c.value)
+				withholdRings(t, rings, c.path, c.value)
 			}
 			m := ringMount(t)
 			code, out := m.mount(c.wrap, "auto")
@@ -233,6 +237,17 @@ func TestRingsWithheld(t *testing.T) {
 			assert.Nil(t, m.info(), "nothing is mounted")
 		})
 	}
+}
+
+// withholdRings sets what keeps the whole machine from using rings.
+func withholdRings(t *testing.T, rings *bench.Switch, path, value string) {
+	t.Helper()
+	alone, err := rings.Alone()
+	require.NoError(t, err)
+	if !alone {
+		t.Skip("others on this machine use rings")
+	}
+	setForTest(t, path, value)
 }
 
 // TestRingsInLittleRoom: wherever descriptors, memory or threads run out, a

@@ -3,7 +3,6 @@ package bench
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 
@@ -133,15 +132,12 @@ const enableRings = "/sys/module/fuse/parameters/enable_uring"
 
 // withRings switches rings on for as long as start takes.
 func withRings(start func(*Host, string, string) (*mounted, error)) func(*Host, string, string) (*mounted, error) {
-	return func(h *Host, dir, scratch string) (*mounted, error) {
-		before, err := os.ReadFile(enableRings)
-		if err == nil {
-			err = os.WriteFile(enableRings, []byte("Y"), 0)
-		}
+	return func(h *Host, dir, scratch string) (m *mounted, err error) {
+		rings, err := TurnOn(enableRings)
 		if err != nil {
 			return nil, fmt.Errorf("%w: FUSE over io_uring: %w", errUnsupported, err)
 		}
-		defer func() { _ = os.WriteFile(enableRings, before, 0) }()
+		defer func() { err = errors.Join(err, rings.Off()) }()
 		return start(h, dir, scratch)
 	}
 }
