@@ -10,9 +10,9 @@ type difference struct {
 	why   string
 }
 
-// furtherGroup is the reason of two rows.
+// furtherGroup is the reason of three rows.
 const furtherGroup = "set-group-ID without execute is cleared where the file's group is not the first one of who changes it: the kernel tells a " +
-	"FUSE daemon no other, and asks for the bit to be cleared with every chown(2) and truncate(2) by an ordinary user"
+	"FUSE daemon no other, and asks for the bit to be cleared with every write(2), truncate(2) and chown(2) by an ordinary user"
 
 // differences is the whole list.
 var differences = []difference{
@@ -23,6 +23,7 @@ var differences = []difference{
 		"something is made (FUSE_ALLOW_IDMAP), and whose names these are could not be told"},
 
 	{"kernel", "groups: chgrp from a further group", furtherGroup},
+	{"kernel", "groups: write to a file of a further group", furtherGroup},
 
 	{"stress", "fiemap", "not possible on tmpfs either: neither answers FS_IOC_FIEMAP"},
 	{"stress", "verity", "not possible on tmpfs either: neither has fs-verity"},
@@ -40,6 +41,8 @@ var differences = []difference{
 		"in three steps"},
 	{"model", "whiteout", "renameat2(2) with RENAME_WHITEOUT is refused, EINVAL, and changes nothing: a whiteout is a device, of which there are none. " +
 		"tmpfs is not asked"},
+	{"model", "sendfile into itself", "sendfile(2) of a part of a file to where some of it is copies what was there where the page cache is bypassed; tmpfs sends " +
+		"the pages that the same call writes to, and nothing says what comes of that"},
 	{"model", "times of a FIFO", "what goes through a FIFO passes inside the kernel, which does not stamp FIFOs of FUSE (S_NOCMTIME)"},
 	{"model", "fallocated is data", "SEEK_DATA and SEEK_HOLE take what fallocate made for data, tmpfs takes it for a hole; lseek(2) allows both"},
 }

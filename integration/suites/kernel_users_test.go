@@ -90,14 +90,7 @@ func probeGroups(t *testing.T, dir string) facts {
 	f.as(alice, "chown", func() error { return unix.Chown(own, bob, -1) })
 	f.as(alice, "set-id", func() error { return unix.Chmod(own, 0o6777) })
 	f["set-id"] = owners(own)
-	f.as(bob, "write to set-id", func() error {
-		fd, err := unix.Open(own, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		_, err = unix.Write(fd, []byte("x"))
-		return firstError(err, unix.Close(fd))
-	})
+	f.as(bob, "write to set-id", func() error { return writeByte(own) })
 	f["set-id after a write"] = owners(own)
 	f.as(alice, "set-id again", func() error { return unix.Chmod(own, 0o6777) })
 	f.as(root, "chown of set-id", func() error { return unix.Chown(own, bob, bob) })
@@ -111,9 +104,22 @@ func probeGroups(t *testing.T, dir string) facts {
 		return firstError(touchFile(file, 0o2644), unix.Chown(file, -1, team))
 	})
 	f["chgrp to a further group"] = owners(file)
+	f.as(alice, "write by group without execute", func() error { return writeByte(file) })
+	f["write to a file of a further group"] = owners(file)
+	f.as(root, "set-group-ID again", func() error { return unix.Chmod(file, 0o2644) })
 	f.as(alice, "chgrp back", func() error { return unix.Chown(file, -1, alice) })
 	f["chgrp from a further group"] = owners(file)
 	return f
+}
+
+// writeByte is one write(2).
+func writeByte(path string) error {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = unix.Write(fd, []byte("x"))
+	return firstError(err, unix.Close(fd))
 }
 
 // probeContainer does what a container does: root prepares a directory, gives it

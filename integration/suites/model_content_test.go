@@ -32,7 +32,7 @@ var contentOps = []op{
 	{"write", 8, func(t *rapid.T, m *model) call {
 		slot, n, seed := drawSlot(t, m), drawLength(t), rapid.IntRange(1, 99).Draw(t, "seed")
 		return onSlot(slot, fmt.Sprint(n), func(s *side) string {
-			if s.isPipe(slot) {
+			if s.isPipe(slot) || s.ofFurtherGroup(slot) {
 				return "left out"
 			}
 			return count(unix.Write(s.fds[slot], bytesOf(seed, n)))
@@ -40,12 +40,17 @@ var contentOps = []op{
 	}},
 	{"pwrite", 8, func(t *rapid.T, m *model) call {
 		slot, n, off, seed := drawSlot(t, m), drawLength(t), drawOffset(t), rapid.IntRange(1, 99).Draw(t, "seed")
-		return onSlot(slot, fmt.Sprint(n, " at ", off), func(s *side) string { return count(unix.Pwrite(s.fds[slot], bytesOf(seed, n), off)) })
+		return onSlot(slot, fmt.Sprint(n, " at ", off), func(s *side) string {
+			if s.ofFurtherGroup(slot) {
+				return "left out"
+			}
+			return count(unix.Pwrite(s.fds[slot], bytesOf(seed, n), off))
+		})
 	}},
 	{"writev", 2, func(t *rapid.T, m *model) call {
 		slot, n, seed := drawSlot(t, m), drawLength(t), rapid.IntRange(1, 99).Draw(t, "seed")
 		return onSlot(slot, fmt.Sprint(n), func(s *side) string {
-			if s.isPipe(slot) {
+			if s.isPipe(slot) || s.ofFurtherGroup(slot) {
 				return "left out"
 			}
 			return count(unix.Writev(s.fds[slot], [][]byte{bytesOf(seed, n), {1}, bytesOf(seed+1, n/2)}))
@@ -58,8 +63,7 @@ var contentOps = []op{
 	{"ftruncate", 4, func(t *rapid.T, m *model) call {
 		slot, size := drawSlot(t, m), drawOffset(t)
 		return onSlot(slot, fmt.Sprint(size), func(s *side) string {
-			var st unix.Stat_t
-			if unix.Fstat(s.fds[slot], &st) == nil && ofFurtherGroup(&st) {
+			if s.ofFurtherGroup(slot) {
 				return "left out"
 			}
 			return errname(unix.Ftruncate(s.fds[slot], size))
@@ -75,7 +79,7 @@ var contentOps = []op{
 	{"sendfile", 2, func(t *rapid.T, m *model) call {
 		in, out, n, off := drawSlot(t, m), drawSlot(t, m), drawLength(t), drawOffset(t)
 		c := reading(in, fmt.Sprint(n, " at ", off, " to slot ", out), func(s *side) string {
-			if s.isPipe(in) || s.isPipe(out) {
+			if s.isPipe(in) || s.isPipe(out) || s.ofFurtherGroup(out) || s.intoItself(in, out, off, n) {
 				return "left out"
 			}
 			at := off
@@ -98,6 +102,22 @@ func reading(slot int, text string, do func(s *side) string) call {
 func (s *side) isPipe(slot int) bool {
 	var st unix.Stat_t
 	return unix.Fstat(s.fds[slot], &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO && tolerated("model", "times of a FIFO")
+}
+
+// ofFurtherGroup is ofFurtherGroup of the file in a slot.
+func (s *side) ofFurtherGroup(slot int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(s.fds[slot], &st) == nil && ofFurtherGroup(&st)
+}
+
+// intoItself says that n bytes from off would be sent to where some of them are.
+func (s *side) intoItself(in, out int, off int64, n int) bool {
+	var from, to unix.Stat_t
+	if unix.Fstat(s.fds[in], &from) != nil || unix.Fstat(s.fds[out], &to) != nil || from.Ino != to.Ino || to.Mode&unix.S_IFMT != unix.S_IFREG {
+		return false
+	}
+	at, err := unix.Seek(s.fds[out], 0, unix.SEEK_CUR)
+	return err == nil && at-off < int64(n) && off-at < int64(n) && tolerated("model", "sendfile into itself")
 }
 
 // digest tells what a read gave.
@@ -235,6 +255,9 @@ func drawCopy(t *rapid.T, m *model) call {
 		var size unix.Stat_t
 		if unix.Fstat(s.fds[in], &size) == nil && size.Size > 64<<20 && n > 1<<20 {
 			return "too much to copy"
+		}
+		if s.ofFurtherGroup(out) {
+			return "left out"
 		}
 		done, err := unix.CopyFileRange(s.fds[in], a, s.fds[out], b, n, 0)
 		return fmt.Sprint(count(done, err), " ", x-from, " ", y-to)
