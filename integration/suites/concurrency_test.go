@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,12 +22,23 @@ type concurrent struct {
 	alone bool // no user may ever see what another wrote
 }
 
-var concurrents = []concurrent{
-	{"private", []int{root, root, root}, words(posix, "mode=755"), false},
-	{"shared", []int{root, alice, bob}, words(posix, "mode=1777", wholly), false},
-	{"shared encrypted", []int{root, alice, bob}, words(posix, "mode=1777", wholly, "encrypt=on"), false},
-	{"shared passthrough", []int{root, alice, bob}, words(posix, "mode=1777", wholly, "io=passthrough"), false},
-	{"shared with names of one's own", []int{alice, bob, alice}, words("profile=tmpdir", "mode=1733", wholly), true},
+// oftenAtOnce are the rows that every run has processes at once on; a soak has
+// all of them.
+var oftenAtOnce = []string{"private", "shared", "shared encrypted", "shared passthrough"}
+
+// concurrents is the rows of this run, and a mount on which users are alone.
+func concurrents() (all []concurrent) {
+	for _, c := range matrix {
+		if !soak && !slices.Contains(oftenAtOnce, c.name) {
+			continue
+		}
+		uids := []int{root, root, root}
+		if c.shared {
+			uids = []int{root, alice, bob}
+		}
+		all = append(all, concurrent{c.name, uids, slices.Concat(words(posix), c.words), false})
+	}
+	return append(all, concurrent{"shared with names of one's own", []int{alice, bob, alice}, words("profile=tmpdir", "mode=1733", wholly), true})
 }
 
 // TestConcurrency lets several processes loose on the same names and files, then
@@ -34,7 +46,7 @@ var concurrents = []concurrent{
 // accounting, link counts against a walk, what the kernel has cached against
 // what the daemon says.
 func TestConcurrency(t *testing.T) {
-	for _, c := range concurrents {
+	for _, c := range concurrents() {
 		t.Run(c.name, func(t *testing.T) { c.run(t) })
 	}
 }

@@ -36,18 +36,20 @@ func init() {
 	works = []work{
 		{"write", 12, (*worker).write},
 		{"append", 6, (*worker).append},
+		{"replace", 4, func(w *worker) error { return w.writeAnew(unix.O_TRUNC) }},
+		{"make", 2, func(w *worker) error { return w.writeAnew(unix.O_EXCL) }},
 		{"read", 12, (*worker).read},
 		{"truncate", 4, (*worker).truncate},
 		{"punch", 2, (*worker).punch},
 		{"map", 4, (*worker).mapShared},
 		{"copy", 3, (*worker).copyRange},
-		{"link", 5, func(w *worker) error { return unix.Link(w.path(), w.path()) }},
+		{"link", 8, func(w *worker) error { return unix.Link(w.path(), w.path()) }},
 		{"unlink", 8, func(w *worker) error { return unix.Unlink(w.path()) }},
 		{"rename", 10, func(w *worker) error { return unix.Rename(w.path(), w.path()) }},
 		{"exchange", 4, func(w *worker) error { return w.rename(unix.RENAME_EXCHANGE) }},
-		{"noreplace", 3, func(w *worker) error { return w.rename(unix.RENAME_NOREPLACE) }},
+		{"noreplace", 5, func(w *worker) error { return w.rename(unix.RENAME_NOREPLACE) }},
 		{"mkdir", 8, func(w *worker) error { return unix.Mkdir(w.path(), 0o777) }},
-		{"rmdir", 4, func(w *worker) error { return unix.Rmdir(w.path()) }},
+		{"rmdir", 6, func(w *worker) error { return unix.Rmdir(w.path()) }},
 		{"fifo", 2, func(w *worker) error { return unix.Mkfifo(w.path(), 0o666) }},
 		{"tmpfile", 3, (*worker).tmpfile},
 		{"hold", 3, (*worker).hold},
@@ -159,6 +161,14 @@ func (w *worker) write() error {
 
 func (w *worker) append() error {
 	return w.with(unix.O_CREAT|unix.O_WRONLY|unix.O_APPEND, func(fd int) error {
+		_, err := unix.Write(fd, w.data())
+		return err
+	})
+}
+
+// writeAnew writes to what was made or emptied by its open.
+func (w *worker) writeAnew(flag int) error {
+	return w.with(unix.O_CREAT|unix.O_WRONLY|flag, func(fd int) error {
 		_, err := unix.Write(fd, w.data())
 		return err
 	})
