@@ -3,6 +3,8 @@ package suites
 import (
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,14 +111,7 @@ func withFile(path string, do func(fd int) error) error {
 // not be what the kernel has cached after it: what stat(2) tells, which the cache
 // answers for good, is what the daemon has.
 func TestAttributesAreCurrent(t *testing.T) {
-	for _, c := range []struct {
-		name, words string
-		dirs        bool // nothing else is asked for
-		ask         func(path string) error
-	}{
-		{"asked of the file", posix + ",mode=755", false, askAgain},
-		{"asked for the name", "profile=tmpdir,mode=1733," + wholly, true, askByName},
-	} {
+	for _, c := range askings() {
 		t.Run(c.name, func(t *testing.T) {
 			m := mountChecked(t, spend(shortBound, longBound), c.words, "size=64m")
 			for _, change := range changes {
@@ -128,6 +123,27 @@ func TestAttributesAreCurrent(t *testing.T) {
 			m.check(t)
 		})
 	}
+}
+
+// asking is a mount, and how its attributes are asked for.
+type asking struct {
+	name, words string
+	dirs        bool // nothing else is asked for
+	ask         func(path string) error
+}
+
+// askings is the mounts of this run; a soak has every row.
+func askings() []asking {
+	all := []asking{
+		{"asked of the file", posix + ",mode=755", false, askAgain},
+		{"asked for the name", "profile=tmpdir,mode=1733," + wholly, true, askByName},
+	}
+	for _, c := range matrix {
+		if soak {
+			all = append(all, asking{c.name, strings.Join(slices.Concat(c.words, words(posix)), ","), false, askAgain})
+		}
+	}
+	return all
 }
 
 // askAgain asks the daemon for the attributes, whatever is cached.
@@ -155,7 +171,7 @@ func (c change) run(t *testing.T, top string, ask func(string) error) {
 		looked += "/f"
 	}
 	asked, stop := askWithoutPause(looked, ask)
-	changed, stale := c.repeat(t, d, looked, spend(150*time.Millisecond, 5*time.Second))
+	changed, stale := c.repeat(t, d, looked, spend(150*time.Millisecond, 2*time.Second))
 	stop()
 	t.Logf("%d changes, %d questions", changed, asked.Load())
 	assert.Zero(t, stale, "times that stat(2) told something else than the daemon")
