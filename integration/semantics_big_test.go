@@ -4,8 +4,10 @@ package integration
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,7 +22,8 @@ import (
 // TestListingWhileEntriesComeAndGo lists a large directory, in a root and
 // below it, while another thread makes and removes entries: each entry that
 // was there all the time is listed exactly once, whatever cookies the kernel
-// goes back to. A soak has a million of them.
+// goes back to, and what follows a cookie is what followed it before. A soak has
+// a million of them.
 func TestListingWhileEntriesComeAndGo(t *testing.T) {
 	counts := map[string]int{placeRoot: 200_000, placeBelow: 30_000}
 	if hosttest.Race {
@@ -43,14 +46,16 @@ func listWhileChanging(t *testing.T, s *subject, count int) {
 		require.NoError(t, unix.Mknod(s.path(fmt.Sprint("entry", i)), unix.S_IFREG|0o600, 0))
 	}
 	fd := open(t, s.dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	survivors, doomed := split(readAll(t, fd, 1<<16))
+	all := readAll(t, fd, 1<<16)
+	survivors, doomed := split(all)
 	require.InDelta(t, count, len(survivors)+len(doomed), 1)
 
-	_, err := unix.Seek(fd, 0, unix.SEEK_SET)
-	require.NoError(t, err)
 	var stop atomic.Bool
 	var wait sync.WaitGroup
 	wait.Go(func() { assert.NoError(t, as(user(), func() error { return churn(s.dir, doomed, &stop) })) })
+	seekWhileChanging(t, fd, all, survivors)
+	_, err := unix.Seek(fd, 0, unix.SEEK_SET)
+	assert.NoError(t, err)
 	times := map[string]int{}
 	for _, entry := range readAll(t, fd, 4096) {
 		times[entry.name]++
@@ -69,6 +74,36 @@ func listWhileChanging(t *testing.T, s *subject, count int) {
 	}
 	assert.Zero(t, missed, "of %d entries that stayed were not listed", len(survivors))
 	assert.Zero(t, twice, "of %d entries that stayed were listed twice", len(survivors))
+}
+
+// seekWhileChanging goes back to cookies of a former listing (telldir(3),
+// seekdir(3)): the first entry after one that stayed all the time is what it was.
+func seekWhileChanging(t *testing.T, fd int, all []dirent, survivors []string) {
+	t.Helper()
+	stays := map[string]bool{}
+	for _, name := range survivors {
+		stays[name] = true
+	}
+	firstStaying := func(entries []dirent) string {
+		i := slices.IndexFunc(entries, func(e dirent) bool { return stays[e.name] })
+		if i < 0 {
+			return "none"
+		}
+		return entries[i].name
+	}
+	wrong := 0
+	pick := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		at := pick.IntN(len(all) - 10)
+		_, err := unix.Seek(fd, all[at].off, unix.SEEK_SET)
+		assert.NoError(t, err)
+		entries, err := getdents(fd, 4096)
+		assert.NoError(t, err)
+		if firstStaying(all[at+1:]) != firstStaying(entries) {
+			wrong++
+		}
+	}
+	assert.Zero(t, wrong, "of 300 cookies were followed by something else than before")
 }
 
 // split takes every third entry as one to be removed.

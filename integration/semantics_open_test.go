@@ -3,8 +3,10 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +21,7 @@ var _ = register(map[string]semantic{
 	"open/exclusive":        openExclusive,
 	"open/exclusive race":   openExclusiveRace,
 	"open/truncate":         openTruncate,
+	"open/truncate race":    openTruncateRace,
 	"open/read-only create": openReadOnlyCreate,
 	"open/path only":        openPathOnly,
 	"open/directory":        openDirectory,
@@ -101,6 +104,53 @@ func openTruncate(t *testing.T, s *subject) {
 	s.see(t, "blocks", "0", number(lstat(t, path).Blocks))
 	s.put(t, "f", "new")
 	s.see(t, "content", "new", s.get("f"))
+}
+
+// openTruncateRace: where some append and others open with O_TRUNC, the file is
+// whole records, without a gap before or between them.
+func openTruncateRace(t *testing.T, s *subject) {
+	const threads, rounds, size = 4, 10, 5000
+	for range 10 {
+		path := s.put(t, "log", "")
+		var wait sync.WaitGroup
+		for w := range threads {
+			wait.Go(func() {
+				record := strings.Repeat(fmt.Sprint(w), size)
+				assert.NoError(t, as(user(), func() error {
+					for round := range rounds {
+						if err := appendRecord(path, record, (round+w)%4 == 0); err != nil {
+							return err
+						}
+					}
+					return nil
+				}))
+			})
+		}
+		wait.Wait()
+		content := s.get("log")
+		require.NotEmpty(t, content)
+		for ; content != ""; content = content[min(size, len(content)):] {
+			require.True(t, strings.HasPrefix(content, strings.Repeat(content[:1], size)) && content[0] >= '0', "a whole record, %d bytes before the end", len(content))
+		}
+	}
+	s.see(t, "whole", "yes", "yes")
+}
+
+// appendRecord appends to a file, which it may empty before.
+func appendRecord(path, record string, empty bool) error {
+	flags := unix.O_WRONLY | unix.O_APPEND | unix.O_CLOEXEC
+	if empty {
+		flags |= unix.O_TRUNC
+	}
+	fd, err := unix.Open(path, flags, 0)
+	if err != nil {
+		return err
+	}
+	n, err := unix.Write(fd, []byte(record))
+	if err == nil && n != len(record) {
+		err = fmt.Errorf("%d bytes appended", n)
+	}
+	return errors.Join(err, unix.Close(fd))
 }
 
 // openReadOnlyCreate: the descriptor that creates a file may write to it,
