@@ -28,10 +28,15 @@ func ClearDead(e Entry) bool {
 	return dead(e) && Detach(e) == nil
 }
 
-// dead reports whether the connection of a mount has ended: the kernel then answers every request with ENOTCONN.
+// dead reports whether the connection of a mount has ended: the kernel then answers every request with ENOTCONN, one
+// that was waiting with ECONNABORTED, and one that a thread was to be given by ring with ECANCELED. The end of a killed
+// process that has rings is not over yet when its parent has waited for it.
 func dead(e Entry) bool {
 	ended := make(chan bool, 1)
-	go func() { ended <- errors.Is(ask(e), unix.ENOTCONN) }()
+	go func() {
+		err := ask(e)
+		ended <- errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.ECANCELED)
+	}()
 	select {
 	case is := <-ended:
 		return is

@@ -1,9 +1,11 @@
 package mount_test
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -42,6 +44,32 @@ func TestClearDead(t *testing.T) {
 		require.ErrorIs(t, err, mount.ErrNotSafetmp)
 		assert.False(t, mount.ClearDead(m.Entry), "once")
 	}
+}
+
+// A daemon that ends while it is asked is dead as well: its rings end after its
+// process does.
+func TestClearDying(t *testing.T) {
+	m := mounted(t, 1000)
+	answerInit(t, m.Dev)
+	time.AfterFunc(100*time.Millisecond, func() { _ = m.Dev.Close() })
+	assert.True(t, mount.ClearDead(m.Entry))
+	_, err := mount.Find(m.Mountpoint)
+	require.ErrorIs(t, err, mount.ErrNotSafetmp)
+}
+
+// answerInit answers the first request (fuse(4)), without which the kernel sends
+// no other.
+func answerInit(t *testing.T, dev *os.File) {
+	t.Helper()
+	request := make([]byte, 1<<17)
+	_, err := dev.Read(request)
+	require.NoError(t, err)
+	reply := make([]byte, 16+64) // struct fuse_out_header, struct fuse_init_out
+	binary.NativeEndian.PutUint32(reply, uint32(len(reply)))
+	copy(reply[8:16], request[8:16])   // unique
+	copy(reply[16:24], request[40:48]) // the kernel's version
+	_, err = dev.Write(reply)
+	require.NoError(t, err)
 }
 
 // A daemon that hangs is not dead.
