@@ -37,7 +37,13 @@ const secretSize = 3<<20 + 100
 
 func newSecrets(t *testing.T, opts ...mountOption) *secrets {
 	t.Helper()
-	s := &secrets{m: mountTest(t, append([]mountOption{options("size=64m")}, opts...)...),
+	return storeSecrets(t, mountTest(t, append([]mountOption{options("size=64m")}, opts...)...))
+}
+
+// storeSecrets makes the file on a mount that is there.
+func storeSecrets(t *testing.T, m *live) *secrets {
+	t.Helper()
+	s := &secrets{m: m,
 		content: newMarker(t), attribute: newMarker(t), name: nameMarker(t)}
 	s.path = filepath.Join(s.m.dir, string(s.name[:]))
 	require.NoError(t, as(s.m.owner, func() error {
