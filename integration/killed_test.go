@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"safetmp/internal/hosttest"
+	"safetmp/internal/launch/launchtest"
+	"safetmp/internal/mount"
 )
 
 // promised is how long users may see the dead mount of a killed daemon.
@@ -262,6 +264,40 @@ func TestMountpointMode(t *testing.T) {
 				require.NoError(t, err, out)
 				assert.Equal(t, mode, modeOf(t, m.dir))
 			}
+		})
+	}
+}
+
+// TestLateWatcher: the kernel gives the numbers of a mount to the next one. A
+// watcher that comes to look at its own only then leaves that one alone, whoever
+// the owner is and whatever became of its daemon.
+func TestLateWatcher(t *testing.T) {
+	needRoot(t)
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprint("killed ", killed), func(t *testing.T) {
+			owner := []string{"--size=16m", fmt.Sprint("--uid=", victim), fmt.Sprint("--gid=", victim)}
+			first := background(t, root, owner...)
+			before, err := mount.Find(first.dir)
+			require.NoError(t, err)
+			if before.Unique == 0 {
+				t.Skip("before Linux 6.8 nothing tells them apart")
+			}
+			watcher := processesOf(first.dir)["watch"]
+			launchtest.Stop(t, watcher)
+			if killed {
+				require.NoError(t, unix.Kill(first.pid, unix.SIGKILL))
+				first.gone(t)
+			}
+			require.NoError(t, unix.Unmount(first.dir, 0))
+			second := background(t, root, owner...)
+			after, err := mount.Find(second.dir)
+			require.NoError(t, err)
+			t.Logf("same numbers: %t", before.ID == after.ID && before.Device == after.Device)
+			require.NoError(t, unix.Kill(watcher, unix.SIGCONT))
+			assert.Eventually(t, func() bool { return len(processesOf(first.dir)) == 0 }, stopBound, time.Millisecond)
+			require.NotNil(t, second.info(), "the next mount is there")
+			out, err := second.umount()
+			assert.NoError(t, err, out)
 		})
 	}
 }

@@ -83,6 +83,7 @@ func (s Spec) verify(t *target) (Entry, error) {
 		case s.MustNoSymfollow && !e.NoSymfollow:
 			return Entry{}, noSymfollowError(t.path, "the kernel does not know nosymfollow", "Linux 5.10 does")
 		default:
+			e.Unique = uniqueOf(e)
 			return e, nil
 		}
 	}

@@ -27,9 +27,10 @@ func (d Device) Label() string { return fmt.Sprintf("%d-%d", d.Major, d.Minor) }
 
 // Entry is one safetmp mount as the kernel lists it.
 type Entry struct {
-	ID         int    // mount id, as fdinfo shows it
+	ID         int    // mount id, as fdinfo shows it; the next mount may have the same once this one is gone
 	Mountpoint string // absolute; unescaped, so it may hold any byte but NUL
 	Device     Device
+	Unique     uint64 // id that is never used again; 0 if not known, as of Entries and before Linux 6.8
 	Source     string
 	OwnerUID   uint32 // user_id: who may enter a private mount
 	Shared     bool   // allow_other
@@ -96,6 +97,7 @@ func Find(dir string) (Entry, error) {
 	paths := candidates(dir)
 	for _, path := range paths {
 		if e, ok := topmost(entries, path); ok {
+			e.Unique = uniqueOf(e)
 			return e, nil
 		}
 	}

@@ -37,11 +37,40 @@ func Abort(d Device) error {
 //
 // Errors: as Detach.
 func ForceDetach(e Entry) error {
-	if _, err := e.place(); errors.Is(err, ErrNotSafetmp) {
+	path, err := e.place()
+	if errors.Is(err, ErrNotSafetmp) {
 		return err // its numbers may be another's
+	}
+	if fd, err := e.pin(path); err == nil { // nobody else gets them while it is open
+		defer unix.Close(fd)
+	}
+	if e.Gone() {
+		return &Error{Op: "unmount", Path: e.Mountpoint, Err: ErrNotSafetmp}
 	}
 	_ = Abort(e.Device) // where it is not possible, MNT_FORCE does it or the detach has to do
 	return unmount(e, unix.MNT_FORCE|unix.MNT_DETACH)
+}
+
+// DetachAll detaches the mount and its copies elsewhere, as mount --bind makes them. That somebody else was faster is no
+// error.
+func DetachAll(e Entry) error {
+	path, _ := e.place()
+	if fd, err := e.pin(path); err == nil { // nobody else gets its device while it is open
+		defer unix.Close(fd)
+	}
+	if e.Gone() {
+		return nil
+	}
+	entries, err := Entries()
+	for _, copied := range entries {
+		if copied.Device != e.Device {
+			continue
+		}
+		if failed := Detach(copied); !errors.Is(failed, ErrNotSafetmp) {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
 }
 
 // unmount takes away the very mount that is meant, wherever its directory has been moved to. Once it is gone the kernel
@@ -100,7 +129,7 @@ func (e Entry) place() (string, error) {
 		}
 	}
 	switch {
-	case path == "":
+	case path == "" || e.Gone(): // if it is still there, so it was in the table
 		return "", &Error{Op: "unmount", Path: e.Mountpoint, Err: ErrNotSafetmp}
 	case top != e.ID:
 		return "", &Error{Op: "unmount", Path: path, Err: unix.EBUSY, Detail: "another mount lies on top of it"}
@@ -133,7 +162,7 @@ func (e Entry) pin(path string) (fd int, err error) {
 	if err != nil {
 		return -1, &Error{Op: "unmount", Path: path, Err: err}
 	}
-	if id, err := mountID(fd); err != nil || id != e.ID {
+	if id, err := mountID(fd); err != nil || id != e.ID || e.Gone() {
 		_ = unix.Close(fd)
 		return -1, &Error{Op: "unmount", Path: path, Err: ErrNotSafetmp}
 	}

@@ -15,8 +15,8 @@
 //   - When the filesystem was unmounted, by whomever, the directory gets back the mode in which it was found, before a
 //     mount that follows can find it otherwise: at once if the watcher unmounts, within milliseconds if somebody else
 //     does.
-//   - Nothing but the watched mount is ever detached: it is identified by number, followed when a directory on the way
-//     to it is renamed, and given up for good once it was seen to be gone.
+//   - Nothing but the watched mount is ever detached: it is known by the id that is never used again (Linux 6.8) and
+//     followed when a directory on the way to it is renamed.
 //   - The watcher outlives every signal but SIGKILL as long as its daemon lives, and ends when it ends. It is not
 //     dumpable and holds nothing of the files: it is started before the daemon serves.
 //

@@ -91,7 +91,7 @@ func startProcess(words []string, m *mount.Mounted, socket *os.File) (*os.Proces
 	}
 	defer null.Close()
 	argv := append([]string{"safetmp"}, words...)
-	argv = append(argv, strconv.Itoa(m.ID), m.Device.String(), m.Mountpoint)
+	argv = append(argv, strconv.Itoa(m.ID), m.Device.String(), strconv.FormatUint(m.Unique, 10), m.Mountpoint)
 	return os.StartProcess("/proc/self/exe", argv, &os.ProcAttr{
 		Dir:   "/",
 		Env:   environment(os.Environ()),

@@ -62,10 +62,10 @@ func playLate(args []string) error {
 	if err != nil {
 		return err
 	}
-	if w.unique == 0 {
+	if w.entry.Unique == 0 {
 		return nil // before Linux 6.8 nothing tells them apart
 	}
-	w.unique++
+	w.entry.Unique += 1 << 40
 	if w.look(); !w.gone() {
 		return errors.New("the other mount was taken for its own")
 	}
@@ -90,7 +90,7 @@ func playDaemon(dir string) error {
 	if err != nil {
 		return errors.Join(err, mount.Detach(m.Entry))
 	}
-	fmt.Println("ready", m.ID, m.Device)
+	fmt.Println("ready", m.ID, m.Device, m.Unique)
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		word, rest, _ := strings.Cut(lines.Text(), " ")
 		switch word {
@@ -211,7 +211,7 @@ func executable(t *testing.T) string {
 func findWatcher(t *testing.T, dir string) int {
 	t.Helper()
 	for _, pid := range hosttest.Processes() {
-		if words := hosttest.Args(pid); len(words) > 4 && words[1] == "test-watch" && words[4] == dir {
+		if words := hosttest.Args(pid); len(words) > 1 && words[1] == "test-watch" && words[len(words)-1] == dir {
 			return pid
 		}
 	}

@@ -116,7 +116,7 @@ func TestUnmountFromOutside(t *testing.T) {
 			within(t, "the mode is back", func() bool { return modeOf(t, dir) == 0o711 })
 			second := startDaemon(t, uid, dir)
 			// Unless somebody else mounts meanwhile, this is the trap.
-			t.Logf("same numbers: %t", first.device == second.device)
+			t.Logf("same numbers: %t", numbers(first) == numbers(second))
 			first.kill()
 			within(t, "the first watcher exits", first.watcherGone)
 			assert.True(t, isMounted(dir), "the second mount stays")
@@ -125,6 +125,9 @@ func TestUnmountFromOutside(t *testing.T) {
 		}
 	})
 }
+
+// numbers are those of the mount that the kernel uses again.
+func numbers(d *daemon) string { return strings.Join(strings.Fields(d.device)[1:3], " ") }
 
 // hold keeps a mount in use for the rest of the test.
 func hold(t *testing.T, dir string) {
@@ -321,7 +324,7 @@ func TestOtherMountsAreNoNews(t *testing.T) {
 }
 
 func TestServeByHand(t *testing.T) {
-	for _, args := range [][]string{nil, {"1", "0:1", "/x"}, {"1"}} {
+	for _, args := range [][]string{nil, {"1", "0:1", "2", "/x"}, {"1"}} {
 		cmd := exec.Command("/proc/self/exe", append([]string{"test-watch"}, append(args, "")[:max(len(args), 1)]...)...)
 		out, err := cmd.CombinedOutput()
 		require.Error(t, err)
@@ -336,7 +339,7 @@ func TestNumbersUsedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			uid := users(t)[0]
 			other := startDaemon(t, uid, place(t, uid, 0o700))
-			words := strings.Fields(other.device) // ready, id, device
+			words := strings.Fields(other.device) // ready, id, device, unique id
 			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 			require.NoError(t, err)
 			ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
@@ -345,7 +348,7 @@ func TestNumbersUsedAgain(t *testing.T) {
 			covered, err := os.Open(t.TempDir())
 			require.NoError(t, err)
 			defer covered.Close()
-			cmd := exec.Command(executable(t), part, words[1], words[2], other.dir)
+			cmd := exec.Command(executable(t), part, words[1], words[2], words[3], other.dir)
 			cmd.ExtraFiles = []*os.File{theirs, covered}
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, "%s", out)

@@ -37,8 +37,7 @@ var ErrUse = errors.New("this command is for safetmp's own use")
 // watcher is the process beside the daemon. It has one goroutine.
 type watcher struct {
 	entry  mount.Entry
-	unique uint64 // the mount's id that is never used again, 0 if not known
-	table  int    // /proc/self/mountinfo, to be told of changes; -1 once the mount is gone
+	table  int // /proc/self/mountinfo, to be told of changes; -1 once the mount is gone
 	found  uint32
 	closed bool   // the covered directory has closedMode because of us
 	socket string // the daemon's control socket, empty if it has none
@@ -63,26 +62,26 @@ func Serve(args []string) error {
 	return nil
 }
 
-// adopt reads the arguments: mount id, device, mountpoint. The last is for ps(1) as well.
+// adopt reads the arguments: mount id, device, unique id, mountpoint. The last is for ps(1) as well.
 func adopt(args []string) (*watcher, error) {
 	var stat unix.Stat_t
-	if len(args) != 3 || unix.Fstat(socketFD, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
+	if len(args) != 4 || unix.Fstat(socketFD, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return nil, ErrUse
 	}
 	if err := unix.Fstat(coveredFD, &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return nil, ErrUse
 	}
-	w := &watcher{found: stat.Mode & 0o7777, entry: mount.Entry{Mountpoint: args[2]}}
+	w := &watcher{found: stat.Mode & 0o7777, entry: mount.Entry{Mountpoint: args[3]}}
 	device := &w.entry.Device
 	_, err1 := fmt.Sscanf(args[1], "%d:%d", &device.Major, &device.Minor)
 	id, err2 := strconv.Atoi(args[0])
-	w.entry.ID = id
+	unique, err3 := strconv.ParseUint(args[2], 10, 64)
+	w.entry.ID, w.entry.Unique = id, unique
 	unix.CloseOnExec(socketFD)
 	unix.CloseOnExec(coveredFD)
-	table, err3 := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	table, err4 := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	w.table = table
-	_, w.unique = w.at(args[2])
-	return w, errors.Join(err1, err2, err3)
+	return w, errors.Join(err1, err2, err3, err4)
 }
 
 // hide keeps other processes of the uid from tracing the watcher, which may unmount what its daemon may not, and the
@@ -167,30 +166,11 @@ func (w *watcher) bury() {
 	}
 	for try := 0; try < detachTries; try++ {
 		w.look() // each time: somebody else may have unmounted it, and its numbers are another's then
-		if w.gone() || w.detachAll() {
+		if w.gone() || mount.DetachAll(w.entry) == nil {
 			return
 		}
 		time.Sleep(detachPause)
 	}
-}
-
-// detachAll detaches the mount and what was bound from it elsewhere, and reports whether nothing of it is left.
-func (w *watcher) detachAll() bool {
-	entries, err := mount.Entries()
-	for _, e := range entries {
-		if e.Device == w.entry.Device {
-			err = errors.Join(err, ignoreGone(mount.Detach(e)))
-		}
-	}
-	return err == nil
-}
-
-// ignoreGone leaves out that somebody else was faster.
-func ignoreGone(err error) error {
-	if errors.Is(err, mount.ErrNotSafetmp) {
-		return nil
-	}
-	return err
 }
 
 // gone reports whether the filesystem was seen to be unmounted. It never comes back: the kernel may have given its
@@ -199,10 +179,17 @@ func (w *watcher) gone() bool { return w.table < 0 }
 
 // look finds out whether the filesystem is still mounted, and gives the covered directory back if not.
 func (w *watcher) look() {
-	if w.gone() || w.onTop() || w.listed() {
-		return
+	if !w.gone() && !w.mounted() {
+		w.giveBack()
 	}
-	w.giveBack()
+}
+
+// mounted asks for the mount by the number that is never used again, where there is one.
+func (w *watcher) mounted() bool {
+	if w.entry.Unique != 0 {
+		return !w.entry.Gone()
+	}
+	return w.onTop() || w.listed()
 }
 
 // giveBack gives the covered directory back, once the filesystem is unmounted. Preconditions: not gone.
@@ -214,32 +201,16 @@ func (w *watcher) giveBack() {
 }
 
 // onTop is the quick answer to the usual case, that something else was mounted somewhere: the path of the covered
-// directory leads into our filesystem. statx(2) without a question does not ask the daemon.
+// directory leads into our filesystem, as far as its device number tells. statx(2) without a question does not ask the
+// daemon.
 func (w *watcher) onTop() bool {
 	path, err := os.Readlink(fdPath(coveredFD))
 	if err != nil {
 		return false
 	}
-	ours, _ := w.at(path)
-	return ours
-}
-
-// at reports whether a path leads into our filesystem, as far as its device number tells and, where the kernel says it
-// to us (Linux 6.8; not to root about another's private mount), the mount's id that is never used again. It returns
-// that id if the device number is ours, else 0. statx(2) does not ask the daemon then.
-func (w *watcher) at(path string) (ours bool, unique uint64) {
-	const flags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
 	var stat unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, path, flags, unix.STATX_MNT_ID_UNIQUE, &stat)
-	if err == nil && stat.Mask&unix.STATX_MNT_ID_UNIQUE != 0 {
-		unique = stat.Mnt_id
-	} else {
-		err = unix.Statx(unix.AT_FDCWD, path, flags, 0, &stat)
-	}
-	if err != nil || w.entry.Device != (mount.Device{Major: stat.Dev_major, Minor: stat.Dev_minor}) {
-		return false, 0
-	}
-	return w.unique == 0 || unique == 0 || w.unique == unique, unique
+	err = unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, 0, &stat)
+	return err == nil && w.entry.Device == (mount.Device{Major: stat.Dev_major, Minor: stat.Dev_minor})
 }
 
 // listed asks the mount table.
@@ -250,8 +221,7 @@ func (w *watcher) listed() bool {
 	}
 	for _, e := range entries {
 		if e.ID == w.entry.ID && e.Device == w.entry.Device {
-			_, unique := w.at(e.Mountpoint)
-			return w.unique == 0 || unique == 0 || unique == w.unique
+			return true
 		}
 	}
 	return false
