@@ -320,7 +320,15 @@ func TestNamesAll(t *testing.T) {
 		assert.Equal(t, "I L", s.get("d/inner")+" "+s.get("d/sub/leaf"))
 		require.Equal(t, "ok", rename(dir+"/inner", dir+"/sub/moved", 0))
 		assert.Equal(t, "I", s.get("d/sub/moved"))
-		assert.NoError(t, os.RemoveAll(s.path(rawListing(t, s.dir)[0])))
+		first, second := assignedTo(t, s.put(t, "top", "T")), assignedTo(t, dir+"/sub/moved")
+		assert.Equal(t, "EEXIST", rename(s.path("top"), dir+"/sub/moved", unix.RENAME_NOREPLACE), "between naming roots")
+		require.Equal(t, "ok", rename(s.path("top"), dir+"/sub/moved", unix.RENAME_EXCHANGE), "between naming roots")
+		assert.Equal(t, "I T", s.get("top")+" "+s.get("d/sub/moved"))
+		assert.Equal(t, []string{second, first}, []string{assignedTo(t, s.path("top")), assignedTo(t, dir+"/sub/moved")}, "assigned names move along")
+		assert.Equal(t, "T", s.get("d/sub/"+first))
+		for _, name := range rawListing(t, s.dir) {
+			assert.NoError(t, os.RemoveAll(s.path(name)))
+		}
 		assert.Empty(t, rawListing(t, s.dir))
 	})
 }
