@@ -92,6 +92,16 @@ func TestPassthroughWipe(t *testing.T) {
 			require.NoError(t, err, out)
 			assert.Contains(t, out, "32.0 KiB overwritten")
 		}, 0},
+		"umount -l, last close": {func(t *testing.T, m *live, path string) {
+			require.NoError(t, withFile(path, unix.O_RDONLY, func(int) error { return unix.Unmount(m.dir, unix.MNT_DETACH) }))
+			<-m.exited
+			m.expectExit = true
+		}, 0},
+		"SIGTERM": {func(t *testing.T, m *live, _ string) {
+			require.NoError(t, unix.Kill(m.pid, unix.SIGTERM))
+			<-m.exited
+			m.expectExit = true
+		}, 0},
 		"umount --force": {func(t *testing.T, m *live, path string) {
 			fd := open(t, path, unix.O_RDWR, 0)
 			out, err := m.umount("--force")
@@ -117,6 +127,37 @@ func TestPassthroughWipe(t *testing.T) {
 			}
 			assert.Equal(t, make([]byte, size-from), got[from:], "overwritten")
 			assert.Equal(t, secret[:row.gone], got[:row.gone], "the rest stays")
+		})
+	}
+}
+
+// TestPassthroughWipeReachesPipes: what sendfile(2) or splice(2) has handed on
+// without copying is overwritten as well, unlike on tmpfs; operations.md says so.
+func TestPassthroughWipeReachesPipes(t *testing.T) {
+	const size = 4096
+	for name, c := range map[string]struct {
+		mount string
+		want  []byte
+	}{"memory": {"memory", pattern(size)}, "passthrough": {"passthrough", make([]byte, size)}} {
+		t.Run(name, func(t *testing.T) {
+			m := mountPassing(t, "io="+c.mount)
+			path := m.dir + "/sent"
+			require.NoError(t, os.WriteFile(path, pattern(size), 0o600))
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			defer r.Close()
+			defer w.Close()
+			require.NoError(t, withFile(path, unix.O_RDONLY, func(fd int) error {
+				n, err := unix.Sendfile(int(w.Fd()), fd, nil, size)
+				assert.Equal(t, size, n)
+				return err
+			}))
+			require.NoError(t, unix.Unlink(path))
+			time.Sleep(50 * time.Millisecond) // the kernel tells of the last reference late
+			got := make([]byte, size)
+			_, err = io.ReadFull(r, got)
+			require.NoError(t, err)
+			assert.True(t, bytes.Equal(c.want, got))
 		})
 	}
 }
