@@ -87,10 +87,14 @@ type area struct {
 	name       string
 }
 
-// special says that the kernel gives the area without memory behind it.
+// special says that the kernel gives the area without memory behind it, or to
+// nobody but its process.
 func (a area) special() bool {
-	return strings.Contains(a.name, "[vvar") || strings.Contains(a.name, "[vsyscall]") || strings.Contains(a.name, "/dev/")
+	return strings.Contains(a.name, "[vvar") || strings.Contains(a.name, "[vsyscall]") || strings.Contains(a.name, "/dev/") || strings.Contains(a.name, secretArea)
 }
+
+// secretArea is the name of memory of memfd_secret(2).
+const secretArea = "/secretmem"
 
 // areas lists the mappings of pid that have any page.
 func areas(t testing.TB, pid int) []area {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -205,6 +206,46 @@ func TestEncryptedWaysOut(t *testing.T) {
 			leave(t, s.m)
 			hold.wait(t)
 			left := s.row(t, "encrypted", name)
+			assert.Zero(t, left.content+left.attribute+left.name)
+			hold.release()
+			<-s.m.exited
+			s.m.expectExit = true
+		})
+	}
+}
+
+// TestSecretKeyMemory: with --key-memory secret everything works, and not even root
+// reads the memory that keys lie in.
+func TestSecretKeyMemory(t *testing.T) {
+	needRoot(t)
+	fd, err := unix.MemfdSecret(0)
+	if err != nil {
+		t.Skip("memfd_secret:", err)
+	}
+	require.NoError(t, unix.Close(fd))
+	for _, by := range []int{root, victim} {
+		t.Run(fmt.Sprint("by ", by), func(t *testing.T) {
+			hold := newHold(t)
+			s := newSecrets(t, options("encrypt=on", "key_memory=secret"), mountedBy(by), hold.option())
+			secret := 0
+			for _, area := range areas(t, s.m.pid) {
+				if strings.Contains(area.name, secretArea) {
+					secret++
+					memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", s.m.pid))
+					require.NoError(t, err)
+					_, err = memory.ReadAt(make([]byte, 1), int64(area.start))
+					assert.ErrorIs(t, err, unix.EIO)
+					require.NoError(t, memory.Close())
+				}
+			}
+			assert.Positive(t, secret, "control: there is such memory")
+			assert.Zero(t, s.row(t, "secret", "exists").content)
+			out, err := s.m.tool("status", s.m.dir)
+			require.NoError(t, err, out)
+			assert.Regexp(t, `keys: +in memory that is secret`, out)
+			require.NoError(t, unix.Kill(s.m.pid, unix.SIGTERM))
+			hold.wait(t)
+			left := s.row(t, "secret", "ended")
 			assert.Zero(t, left.content+left.attribute+left.name)
 			hold.release()
 			<-s.m.exited

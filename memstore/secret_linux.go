@@ -40,7 +40,7 @@ func (m *secretMemory) reserve(n int, how KeyMemory) (err error) {
 
 // mapSecret maps n bytes that only this process can see.
 func mapSecret(n int) ([]byte, error) {
-	fd, err := unix.MemfdSecret(unix.FD_CLOEXEC)
+	fd, err := unix.MemfdSecret(unix.O_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("memfd_secret (Linux 5.14; before 6.5 with secretmem.enable=1): %w", err)
 	}
