@@ -123,3 +123,42 @@ func TestCovered(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotZero(t, flags&unix.FD_CLOEXEC)
 }
+
+// The kernel gives the numbers of a mount that is gone to the next one, which must not be taken for it.
+func TestNumbersUsedAgain(t *testing.T) {
+	gone := mounted(t, 0)
+	if gone.Unique == 0 {
+		t.Skip("before Linux 6.8 nothing tells mounts apart that have the same numbers")
+	}
+	for range 1000 {
+		require.NoError(t, mount.Detach(gone.Entry))
+		require.NoError(t, gone.Dev.Close())
+		next := mounted(t, 0)
+		if next.ID != gone.ID || next.Device != gone.Device {
+			gone = next // somebody else has them
+			continue
+		}
+		for _, unmount := range []func(mount.Entry) error{mount.Unmount, mount.Detach, mount.ForceDetach} {
+			assert.ErrorIs(t, unmount(gone.Entry), mount.ErrNotSafetmp)
+		}
+		require.NoError(t, next.Dev.Close())
+		assert.False(t, mount.ClearDead(gone.Entry), "the next one is dead, and not ours")
+		assert.True(t, gone.Gone())
+		assert.False(t, next.Gone())
+		return
+	}
+	t.Fatal("no mount was given the numbers of the one before")
+}
+
+// Every user is told of the ids that are never used again, also of what only somebody else may enter.
+func TestUniqueIDs(t *testing.T) {
+	m := mounted(t, 1000)
+	if m.Unique == 0 {
+		t.Skip("before Linux 6.8 the kernel does not tell")
+	}
+	require.NoError(t, hosttest.As(1001, func() error {
+		found, err := mount.Find(m.Mountpoint)
+		assert.Equal(t, m.Unique, found.Unique)
+		return err
+	}))
+}

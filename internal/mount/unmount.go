@@ -86,12 +86,22 @@ func unmount(e Entry, flags int) error {
 		} else {
 			err = detachPinned(e, path, flags)
 		}
-		if !missed(err) || try == placeTries {
+		switch {
+		case missed(err) && try < placeTries:
+			time.Sleep(placePause)
+		case errors.Is(err, unix.EBUSY) && try < busyTries:
+			time.Sleep(busyPause)
+		default:
 			return err
 		}
-		time.Sleep(placePause)
 	}
 }
+
+// Whoever walks over a mountpoint at this moment makes it busy.
+const (
+	busyTries = 10
+	busyPause = 5 * time.Millisecond
+)
 
 // Somebody may rename directories on the way to a mount all the time, so that its path is another one whenever it is
 // used.
