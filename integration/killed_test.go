@@ -22,8 +22,14 @@ import (
 	"safetmp/internal/mount"
 )
 
-// promised is how long users may see the dead mount of a killed daemon.
-const promised = time.Second
+// promised is how long users may see the dead mount of a killed daemon. The race
+// detector multiplies it, and sleeps for a second before a process of its exits.
+func promised() time.Duration {
+	if hosttest.Race {
+		return 5 * time.Second
+	}
+	return time.Second
+}
 
 // A writer writes, reads and deletes until something fails.
 func init() {
@@ -147,14 +153,14 @@ func (m *live) killOnce(t *testing.T) time.Duration {
 		return err == nil && len(entries) == 0 && m.info() == nil
 	}
 	require.Eventually(t, func() bool { return as(m.owner, func() error { return errorUnless(usable()) }) == nil },
-		promised, time.Millisecond, "the mountpoint is an empty folder")
+		promised(), time.Millisecond, "the mountpoint is an empty folder")
 	took := time.Since(begun)
 	assert.EqualValues(t, 0o500, modeOf(t, m.dir))
 	assert.ErrorIs(t, as(m.owner, func() error { return os.WriteFile(m.dir+"/unsafe", nil, 0o600) }), unix.EACCES)
 	for _, w := range writers {
 		assert.NotEmpty(t, awaitExit(t, w), "the writers are told")
 	}
-	assert.Eventually(t, func() bool { return len(processesOf(m.dir)) == 0 }, promised, time.Millisecond, "processes of safetmp")
+	assert.Eventually(t, func() bool { return len(processesOf(m.dir)) == 0 }, promised(), time.Millisecond, "processes of safetmp")
 	return took
 }
 
@@ -184,7 +190,7 @@ func awaitExit(t testing.TB, p *partner) string {
 			return err.Error()
 		}
 		return ""
-	case <-time.After(promised):
+	case <-time.After(promised()):
 		t.Error("a writer hangs")
 		return "hangs"
 	}

@@ -299,7 +299,7 @@ func TestPassthroughKilled(t *testing.T) {
 	fd := open(t, m.dir+"/file", unix.O_RDONLY, 0)
 	m.expectExit, m.expectStatus = true, 137
 	require.NoError(t, unix.Kill(m.pid, unix.SIGKILL))
-	require.Eventually(t, func() bool { return m.info() == nil }, promised, time.Millisecond, "detached")
+	require.Eventually(t, func() bool { return m.info() == nil }, promised(), time.Millisecond, "detached")
 	assert.Equal(t, string(pattern(1 << 20)[:5]), pread(fd, 5, 0), "what is open stays with whoever has it open")
 }
 
