@@ -31,13 +31,13 @@ func TestSwap(t *testing.T) {
 		s := mountSqueezed(t, mountedBy(victim), options("encrypt=off", "allow_swap", "transport=auto"))
 		require.False(t, s.m.status(t).Encrypted)
 		s.squeeze(t)
-		require.Positive(t, s.copiesIn(t, swap), "contents are in the swap file")
+		require.Positive(t, copiesIn(t, swap, s.content), "contents are in the swap file")
 	})
 	t.Run("locked", func(t *testing.T) {
 		s := mountSqueezed(t, mountedBy(root)) // root may lock whatever the limit
 		require.True(t, s.m.status(t).Locked)
 		require.Error(t, s.squeeze(t), "control: the kernel wants memory and gets none")
-		assert.Zero(t, s.copiesIn(t, swap))
+		assert.Zero(t, copiesIn(t, swap, s.content))
 	})
 	t.Run("encrypted", func(t *testing.T) {
 		setMemlock(t, 8<<20)
@@ -45,7 +45,7 @@ func TestSwap(t *testing.T) {
 		require.True(t, s.m.status(t).Encrypted, "auto: there is swap and the limit is too low")
 		s.squeeze(t)
 		require.Greater(t, hosttest.StatusKiB(t, s.m.pid, "VmSwap")<<10, secretSize/2, "control: the contents are swapped out")
-		assert.Zero(t, s.copiesIn(t, swap))
+		assert.Zero(t, copiesIn(t, swap, s.content))
 		require.NoError(t, as(s.m.owner, func() error { return readBack(s.path, s.content.fill(squeezedSize)) }))
 	})
 	t.Run("small enough to be locked", func(t *testing.T) {
@@ -53,6 +53,20 @@ func TestSwap(t *testing.T) {
 		m := mountTest(t, mountedBy(victim), options("size=4m"))
 		assert.True(t, m.status(t).Locked)
 		assert.False(t, m.status(t).Encrypted)
+	})
+	t.Run("passthrough", func(t *testing.T) {
+		usual := t.TempDir()
+		require.NoError(t, unix.Mount("none", usual, "tmpfs", 0, "size=16m"))
+		t.Cleanup(func() { assert.NoError(t, unix.Unmount(usual, 0)) })
+		exposed, kept := newMarker(t), newMarker(t)
+		require.NoError(t, pageOut(usual+"/file", exposed))
+		require.Eventually(t, func() bool { return copiesIn(t, swap, exposed) > 0 }, stopBound, 100*time.Millisecond,
+			"control: pages of a tmpfs go to swap")
+		m := mountTest(t, mountedBy(root), options("io=passthrough", "size=64m"))
+		require.NoError(t, pageOut(m.dir+"/file", kept))
+		time.Sleep(time.Second)
+		assert.Zero(t, copiesIn(t, swap, kept))
+		assert.NoError(t, readBack(m.dir+"/file", kept.fill(pagedOut)))
 	})
 	t.Run("neither", func(t *testing.T) {
 		setMemlock(t, 0)
@@ -176,8 +190,24 @@ func (s *squeezed) squeeze(t *testing.T) (err error) {
 	return err
 }
 
+const pagedOut = 8 << 20
+
+// pageOut makes a file of markers and asks the kernel to swap its pages out.
+func pageOut(path string, content marker) error {
+	if err := os.WriteFile(path, content.fill(pagedOut), 0o600); err != nil {
+		return err
+	}
+	return withFile(path, unix.O_RDWR, func(fd int) error {
+		data, err := unix.Mmap(fd, 0, pagedOut, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+		if err != nil {
+			return err
+		}
+		return errors.Join(unix.Madvise(data, unix.MADV_PAGEOUT), unix.Munmap(data))
+	})
+}
+
 // copiesIn reads the swap file past the page cache, as the kernel writes it.
-func (s *squeezed) copiesIn(t *testing.T, path string) (copies int) {
+func copiesIn(t *testing.T, path string, content marker) (copies int) {
 	t.Helper()
 	require.NoError(t, withFile(path, unix.O_RDONLY|unix.O_DIRECT, func(fd int) error {
 		buf, err := unix.Mmap(-1, 0, 4<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
@@ -193,7 +223,7 @@ func (s *squeezed) copiesIn(t *testing.T, path string) (copies int) {
 			if n == 0 {
 				return nil
 			}
-			copies += bytes.Count(buf[:n], s.content[:])
+			copies += bytes.Count(buf[:n], content[:])
 		}
 	}))
 	return copies
