@@ -158,7 +158,7 @@ func (m *live) close(t testing.TB) {
 	select {
 	case <-m.exited:
 	case <-time.After(stopBound):
-		t.Errorf("the daemon is still there after %v", stopBound)
+		t.Errorf("the daemon is still there after %v; mounted for: %v", stopBound, hosttest.MountedFor(m.dir))
 		m.abort()
 		<-m.exited
 	}

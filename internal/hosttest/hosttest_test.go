@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,4 +145,20 @@ func TestProcess(t *testing.T) {
 	assert.Empty(t, State(pid))
 	assert.Equal(t, 128+9, ExitStatus(exec.Command("sh", "-c", "kill -9 $$").Run()))
 	assert.Equal(t, -1, ExitStatus(os.ErrNotExist))
+}
+
+// What another mount namespace keeps is told after it was unmounted here.
+func TestMountedFor(t *testing.T) {
+	NeedRoot(t, "to mount")
+	dir := t.TempDir()
+	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
+	keeper := exec.Command("sleep", "60")
+	keeper.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	err := keeper.Start()
+	require.NoError(t, unix.Unmount(dir, 0))
+	require.NoError(t, err)
+	assert.Equal(t, []string{fmt.Sprint(keeper.Process.Pid, " sleep")}, MountedFor(dir))
+	_ = keeper.Process.Kill()
+	_ = keeper.Wait()
+	assert.Empty(t, MountedFor(dir))
 }

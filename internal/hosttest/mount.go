@@ -3,6 +3,8 @@ package hosttest
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +41,22 @@ func MountAt(dir string) *mountinfo.Info {
 		return nil
 	}
 	return infos[0]
+}
+
+// MountedFor names the processes that see a mount at dir, each by its number and name. One that made a mount namespace of its
+// own while there was one keeps it, and its daemon, whoever unmounts it elsewhere.
+func MountedFor(dir string) []string {
+	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
+	var found []string
+	for _, path := range tables {
+		table, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(table), " "+dir+" ") {
+			continue
+		}
+		name, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "comm"))
+		found = append(found, filepath.Base(filepath.Dir(path))+" "+strings.TrimSpace(string(name)))
+	}
+	return found
 }
 
 // MountsBelow lists the mountpoints at and below dir in this mount namespace.
