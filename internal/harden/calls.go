@@ -38,7 +38,8 @@ var serving = []uint32{
 // signalling are calls of the daemon of `run`, which ends and stops the others.
 var signalling = []uint32{unix.SYS_KILL, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL}
 
-// onFiles are calls on the files that the kernel reads and writes by itself. fsconfig reaches what fspick gives.
+// onFiles are calls on the files that the kernel reads and writes by itself. fsconfig reaches what fspick gives:
+// its descriptor is looked at below, but an absolute path, which no filter sees, leads elsewhere.
 var onFiles = []uint32{unix.SYS_FALLOCATE, unix.SYS_FSCONFIG, unix.SYS_FTRUNCATE}
 
 // allowed lists the calls that are let through whatever their arguments.
