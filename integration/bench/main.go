@@ -86,7 +86,7 @@ func (o *options) run(stdout, stderr io.Writer) error {
 	if result == nil {
 		return err
 	}
-	result.Commit = o.commit
+	result.Commit, result.Form = o.commit, o.scale
 	return errors.Join(err, result.WriteText(stdout), o.write(result))
 }
 

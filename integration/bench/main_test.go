@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -36,15 +37,39 @@ func TestSmoke(t *testing.T) {
 	buildInto(t, out, "safetmp", "./cmd/safetmp")
 	buildInto(t, out, "memfs", "github.com/hanwen/go-fuse/v2/example/memfs")
 	before := mounts(t)
+	document, err := os.ReadFile("../../docs/performance.md")
+	require.NoError(t, err)
+	doc := out + "/performance.md"
+	require.NoError(t, os.WriteFile(doc, document, 0o600))
 	var stdout, stderr bytes.Buffer
-	code := run([]string{"-scale", "smoke", "-out", out, "-safetmp", out + "/safetmp", "-memfs", out + "/memfs"}, nil, &stdout, &stderr)
+	code := run([]string{"-scale", "smoke", "-out", out, "-doc", doc, "-safetmp", out + "/safetmp", "-memfs", out + "/memfs"}, nil, &stdout, &stderr)
 	require.Zero(t, code, "%s", stderr.String())
 	assert.Equal(t, before, mounts(t), "mounts afterwards")
 	assert.Contains(t, stdout.String(), "create4k/1")
 	svg, err := os.ReadFile(out + "/performance.svg")
 	require.NoError(t, err)
 	assert.Contains(t, string(svg), "</svg>")
-	everyRowHasANumber(t, readResult(t, out))
+	result := readResult(t, out)
+	everyRowHasANumber(t, result)
+	isOf(t, result, document, doc)
+}
+
+// isOf holds that a document has the figures of this result and of no other, and
+// beside them what was written by hand.
+func isOf(t *testing.T, result bench.Result, former []byte, path string) {
+	t.Helper()
+	written, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var part bytes.Buffer
+	require.NoError(t, result.WriteMarkdown(&part))
+	want, err := bench.Splice(former, part.Bytes())
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(written))
+	for _, mode := range bench.Modes() {
+		_, skipped := result.Skipped[mode.Name]
+		assert.True(t, skipped || slices.Contains(result.Modes, mode.Name), mode.Name)
+		assert.Contains(t, part.String(), mode.Name)
+	}
 }
 
 func everyRowHasANumber(t *testing.T, result bench.Result) {

@@ -71,8 +71,8 @@ func human(v float64, unit string) string {
 // WriteMarkdown writes targets, table and notes, for docs/performance.md.
 func (r *Result) WriteMarkdown(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Measured %s at commit %s: %s. %d rounds; medians, and in brackets how many times as good as %s.\n\n",
-		r.Time.Format("2006-01-02"), r.Commit, r.Machine, r.Rounds, r.Modes[0])
+	fmt.Fprintf(&b, "Measured %s at commit %s: %s. Form %s, %d rounds; medians, and in brackets how many times as good as %s.\n\n",
+		r.Time.Format("2006-01-02"), r.Commit, r.Machine, r.Form, r.Rounds, r.Modes[0])
 	r.writeTargets(&b)
 	fmt.Fprintf(&b, "\n| | unit | %s | spread |\n|---|---|%s---:|\n", strings.Join(r.columns(), " | "), strings.Repeat("---:|", len(r.columns())))
 	for _, f := range r.figures() {

@@ -20,6 +20,7 @@ type Result struct {
 	Time    time.Time
 	Machine string
 	Commit  string
+	Form    string // the name of the scale: how much work there was
 	Rounds  int
 	Modes   []string          // those measured
 	Skipped map[string]string // those not, and why

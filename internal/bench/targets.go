@@ -17,9 +17,10 @@ var (
 	creating = []string{"create4k/1", "create4k/2", "create4k/8"}
 	sweeping = []string{"write-fresh-128k", "write-over-128k", "write-direct-1m", "read-cold-128k", "read-direct-1m"}
 	directly = []string{"random-read-direct-4k/1", "random-read-direct-4k/8", "random-write-direct-4k/1"}
-	passing  = []string{"write-over-128k", "read-cold-128k", "random-read-direct-4k/1", "random-write-direct-4k/1", "append-4k/1", "mmap-read"}
-	reading  = []string{"read-cold-128k", "read-direct-1m"}
-	writing  = []string{"write-over-128k", "write-direct-1m"}
+	passing  = []string{"write-fresh-128k", "write-over-128k", "read-cold-128k", "random-read-direct-4k/1", "random-write-direct-4k/1", "append-4k/1",
+		"mmap-read", "mmap-write"}
+	reading = []string{"read-cold-128k", "read-direct-1m"}
+	writing = []string{"write-over-128k", "write-direct-1m"}
 )
 
 // targets is the table of them.
