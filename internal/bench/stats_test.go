@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,4 +160,14 @@ func TestArchive(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Empty(t, left)
+}
+
+// TestTargetsArePlotted: the plot shows every mode of the report that a target
+// is about.
+func TestTargetsArePlotted(t *testing.T) {
+	for _, mode := range Modes()[1:] {
+		about := slices.ContainsFunc(targets, func(t target) bool { return t.mode == mode.Name || t.against == mode.Name })
+		plotted := slices.ContainsFunc(palette, func(p struct{ mode, colour string }) bool { return p.mode == mode.Name })
+		assert.True(t, plotted || !about, mode.Name)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"html"
 	"io"
 	"math"
+	"slices"
 )
 
 // The plot: a line for each figure, and on it a dot for each mode where its
@@ -13,7 +14,7 @@ import (
 const (
 	plotLeft   = 230.0
 	plotWidth  = 640.0
-	plotTop    = 60.0
+	plotTop    = 76.0
 	plotStep   = 18.0
 	plotLowest = 1. / 256
 	plotMost   = 4.
@@ -25,6 +26,7 @@ var palette = []struct{ mode, colour string }{
 	{"safetmp-uring", "#08a045"},
 	{"safetmp-passthrough", "#1f77b4"},
 	{"safetmp-encrypted", "#7b2cbf"},
+	{"safetmp-encrypted-uring", "#c77dff"},
 	{"gocryptfs", "#d62728"},
 	{"encfs", "#ff9896"},
 	{"securefs", "#ff7f0e"},
@@ -80,14 +82,18 @@ func (r *Result) drawDots(b *bytes.Buffer, f Figure, y float64) {
 // drawLegend names the modes that were measured.
 func (r *Result) drawLegend(b *bytes.Buffer) {
 	fmt.Fprintf(b, `<text x="8" y="16">times as good as %s (right is better)</text>`+"\n", html.EscapeString(r.Modes[0]))
-	x := 8.0
+	const left = 8.0
+	x, y := left, 31.0
 	for _, p := range palette {
-		for _, mode := range r.Modes {
-			if mode == p.mode {
-				fmt.Fprintf(b, `<circle cx="%.0f" cy="31" r="4" fill="%s"/><text x="%.0f" y="35">%s</text>`+"\n", x+4, p.colour, x+11, p.mode)
-				x += 24 + 6.2*float64(len(p.mode))
-			}
+		if !slices.Contains(r.Modes, p.mode) {
+			continue
 		}
+		width := 24 + 6.2*float64(len(p.mode))
+		if x+width > plotLeft+plotWidth {
+			x, y = left, y+17
+		}
+		fmt.Fprintf(b, `<circle cx="%.0f" cy="%.0f" r="4" fill="%s"/><text x="%.0f" y="%.0f">%s</text>`+"\n", x+4, y, p.colour, x+11, y+4, p.mode)
+		x += width
 	}
 }
 
