@@ -46,6 +46,9 @@ setup: ## install what the tests need (root), or say what is missing
 # What is run again over io_uring, which has buffers, threads and an end of its own.
 BYRING := TestSemantics|TestWipeOn(Delete|Exit)|TestWipeAfterForce|TestWipeAtEndOfRun|TestHardening|TestKilledWhile|TestSignals|TestLazy
 
+# What is run again with contents where another I/O mode has them.
+BYMODE := -run 'TestSemantics|TestNames|TestAttack|TestRace|TestLinks' -skip 'TestAttackDaemon|TestAttackRun'
+
 # What runs under -race in every test; the rest of cmd and internal runs without.
 RACED  := bench config control daemon fuseconn mount sessions uring
 UNRACED = $(filter-out $(RACED:%=safetmp/internal/%),$(shell $(GO) list ./cmd/... ./internal/...))
@@ -65,13 +68,17 @@ test: setup ## run everything
 	$(GO) test -count=1 -p 1 -timeout 6m ./integration/bench ./integration/volumes
 	$(GO) test -race -count=1 -timeout 5m -run 'Attack|Race|Names' ./integration
 	sh integration/rings.sh $(GO) test -count=1 -timeout 5m -run '$(BYRING)' ./integration
+	sh integration/rings.sh $(GO) test -count=1 -timeout 3m -run Posix ./integration/suites
 	$(GO) test -race -count=1 -timeout 3m -run 'Concurrency|Kernel|Posix' ./integration/suites
 
 # The kernel's FUSE and the Go scheduler meet differently on one processor;
 # runtimesecret: the runtime overwrites what expanding a key leaves.
 soak: setup ## the long version: one processor, every configuration, lock order over real mounts, fuzzing
 	SOAK=1 GOMAXPROCS=1 $(GO) test -count=1 -timeout 60m $$($(GO) list ./... | grep -v /integration/suites)
-	SOAK=1 $(GO) test -count=1 -timeout 3h ./integration/suites
+	SOAK=1 SAFETMP_TEST_OPTIONS=transport=dev $(GO) test -count=1 -timeout 3h ./integration/suites
+	for mode in io=passthrough encrypt=on; do \
+	  SAFETMP_TEST_OPTIONS=$$mode,transport=dev $(GO) test -count=1 -timeout 30m $(BYMODE) ./integration && \
+	  SAFETMP_TEST_OPTIONS=$$mode sh integration/rings.sh $(GO) test -count=1 -timeout 30m $(BYMODE) ./integration || exit 1; done
 	$(GO) test -tags safetmp_lockcheck -count=1 -timeout 30m ./fs/... ./integration/...
 	sh integration/rings.sh $(GO) test -p 1 -count=1 -timeout 60m $$($(GO) list ./integration/... | grep -v /integration/suites)
 	SOAK=1 sh integration/rings.sh $(GO) test -count=1 -timeout 3h ./integration/suites

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,14 @@ const (
 // optionsEnv names the variable with options for every mount of the suite, such
 // as "transport=uring"; what a test asks for counts more.
 const optionsEnv = "SAFETMP_TEST_OPTIONS"
+
+// passthroughByDefault says that every mount of the suite is to be io=passthrough.
+func passthroughByDefault() bool { return strings.Contains(os.Getenv(optionsEnv), "io=passthrough") }
+
+// uncachedByDefault says that no mount of the suite is to have contents in the page cache.
+func uncachedByDefault() bool {
+	return passthroughByDefault() || strings.Contains(os.Getenv(optionsEnv), "encrypt=on")
+}
 
 // mountConfig is what a test asks of mountTest.
 type mountConfig struct {
@@ -90,6 +99,9 @@ func mountTest(t testing.TB, opts ...mountOption) *live {
 	for _, opt := range opts {
 		opt(&config)
 	}
+	if config.by != root && passthroughByDefault() {
+		t.Skip("passthrough takes root")
+	}
 	m := start(t, config)
 	timer := time.AfterFunc(config.bound, func() {
 		t.Errorf("bound of %v passed: aborting the mount", config.bound)
@@ -137,6 +149,9 @@ func (c mountConfig) args(dir string) []string {
 	words := c.words
 	if c.by == root && c.owner != root {
 		words = append([]string{fmt.Sprintf("uid=%d,gid=%d", c.owner, c.owner)}, words...)
+	}
+	if passthroughByDefault() && slices.Contains(words, "shared") {
+		words = append([]string{"user_size=100%"}, words...) // contents are not counted by user
 	}
 	args := append([]string{"mount", "-f", dir}, c.flags...)
 	if len(words) > 0 {

@@ -55,9 +55,10 @@ func allSubjects(t *testing.T) []subject {
 		private := mountTest(t, limits, long)
 		mounts = append(mounts, struct{ kind, dir string }{kindPrivate, private.dir})
 		if os.Getuid() == root {
-			mounts = append(mounts,
-				struct{ kind, dir string }{kindUser, mountTest(t, limits, long, mountedBy(victim)).dir},
-				struct{ kind, dir string }{kindShared, mountTest(t, limits, long, options("shared")).dir})
+			mounts = append(mounts, struct{ kind, dir string }{kindShared, mountTest(t, limits, long, options("shared")).dir})
+		}
+		if os.Getuid() == root && !passthroughByDefault() {
+			mounts = append(mounts, struct{ kind, dir string }{kindUser, mountTest(t, limits, long, mountedBy(victim)).dir})
 		}
 	}
 	var subjects []subject
