@@ -106,6 +106,16 @@ func TestOvertakenOnce(t *testing.T) {
 	assert.Equal(t, []uint64{o.file, o.file}, o.expired)
 }
 
+// What statx(2) was told, with the time of birth, is overtaken as well.
+func TestStatxIsOvertaken(t *testing.T) {
+	o := newOvertaking(t)
+	in := fuse.StatxIn{InHeader: header(alice, o.file)}
+	in.Pid = 2
+	require.Equal(t, fuse.OK, o.f.Statx(nil, &in, new(fuse.StatxOut)))
+	require.Zero(t, o.setxattr(o.file, "user.a", "value", 0))
+	assert.Equal(t, []uint64{o.file}, o.expired)
+}
+
 // What is refused changes nothing, and tells nothing.
 func TestRefusedOvertakesNothing(t *testing.T) {
 	o := newOvertaking(t)

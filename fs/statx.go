@@ -16,6 +16,7 @@ func (f *FS) Statx(_ <-chan struct{}, in *fuse.StatxIn, out *fuse.StatxOut) fuse
 	defer ino.mu.Unlock()
 	var a fuse.Attr
 	ino.attrLocked(&a)
+	ino.toldLocked(callerOf(&in.InHeader))
 	out.Statx = fuse.Statx{
 		Mask:    unix.STATX_BASIC_STATS | unix.STATX_BTIME,
 		Blksize: a.Blksize,
