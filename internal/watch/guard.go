@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	startBound  = 5 * time.Second  // for the watcher to be ready
+	startBound  = 30 * time.Second // for the watcher to be ready, however busy the machine is
 	answerBound = 30 * time.Second // for an unmount
 	endBound    = 2 * time.Second  // for the watcher to exit
 )
