@@ -52,6 +52,7 @@ func testMain(m *testing.M) int {
 	}
 	stopAll()
 	_ = hosttest.LeftAfter(stopBound, suite.Base) // containers take a moment
+	_ = os.RemoveAll(shortFolder())
 	return suite.End(code, groupsLeft()...)
 }
 

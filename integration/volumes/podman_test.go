@@ -25,10 +25,18 @@ default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
 `
 }
 
-// podmanCommand is podman with all its folders below dir.
-func podmanCommand(dir string) []string {
-	return []string{"podman", "--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp", "--storage-driver", "vfs"}
+// podmanCommand is podman with its folders below dir, except for the one whose path it wants to have 50 bytes at most: the
+// folder of the run may lie deep. That one has dir's name, and is made for a user.
+func podmanCommand(t *testing.T, dir string, uid int) []string {
+	t.Helper()
+	run := filepath.Join(shortFolder(), filepath.Base(dir))
+	require.NoError(t, os.MkdirAll(run, 0o711))
+	require.NoError(t, os.Chown(run, uid, uid))
+	return []string{"podman", "--root", dir + "/root", "--runroot", run, "--tmpdir", dir + "/tmp", "--storage-driver", "vfs"}
 }
+
+// shortFolder is a folder of this run with a short path, which goes with the run.
+func shortFolder() string { return fmt.Sprintf("/run/safetmp-it-%d", os.Getpid()) }
 
 // newPodman makes a podman of its own folders that knows the plugin by its configuration.
 func newPodman(t *testing.T) *engine {
@@ -38,7 +46,7 @@ func newPodman(t *testing.T) *engine {
 	config := filepath.Join(dir, "containers.conf")
 	plugins := fmt.Sprintf("[engine.volume_plugins]\n%s = %q\n", suite.driver, suite.plugin.socket)
 	require.NoError(t, os.WriteFile(config, []byte(podmanConfig(plugins)), 0o600))
-	p := &engine{command: podmanCommand(dir), env: []string{"CONTAINERS_CONF=" + config}, image: "localhost/busybox-it"}
+	p := &engine{command: podmanCommand(t, dir, 0), env: []string{"CONTAINERS_CONF=" + config}, image: "localhost/busybox-it"}
 	if _, err := p.try("image", "exists", p.image); err != nil {
 		require.NoError(t, p.importImage(filepath.Join(suite.Base, "image"), p.image))
 	}

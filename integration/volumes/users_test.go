@@ -107,7 +107,7 @@ func TestRootlessPodman(t *testing.T) {
 	config := filepath.Join(dir, "containers.conf")
 	require.NoError(t, os.WriteFile(config, []byte(podmanConfig("")), 0o644))
 	as := []string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "HOME=" + dir + "/home", "XDG_RUNTIME_DIR=" + dir + "/run"}
-	p := &engine{command: append(as, podmanCommand(dir+"/home")...), env: []string{"CONTAINERS_CONF=" + config}, image: "localhost/busybox-it"}
+	p := &engine{command: append(as, podmanCommand(t, dir+"/home", 65534)...), env: []string{"CONTAINERS_CONF=" + config}, image: "localhost/busybox-it"}
 	// Without ranges of its own this user has one id in its containers, and unpacks files of no other.
 	image := filepath.Join(dir, "image")
 	require.NoError(t, os.MkdirAll(filepath.Join(image, "bin"), 0o755))
