@@ -79,6 +79,9 @@ func (c *common) openGroups() (*cgroup.Parent, error) {
 		return nil, nil
 	}
 	groups, err := cgroup.Open(c.groupRoot, c.group)
+	if errors.Is(err, cgroup.ErrName) {
+		return nil, &config.UsageError{Source: "--cgroup", Problem: err.Error(), Accepted: noGroups + " or a path such as /safetmp"}
+	}
 	if errors.Is(err, cgroup.ErrNone) {
 		slog.Warn("volumes get no memory cgroup of their own: their memory is charged to this process's group", "reason", err)
 		return nil, nil

@@ -16,8 +16,12 @@ import (
 // DefaultRoot is where the hierarchies are mounted, cgroups(7).
 const DefaultRoot = "/sys/fs/cgroup"
 
-// ErrNone means that memory cannot be limited here.
-var ErrNone = errors.New("no memory cgroup can be made")
+var (
+	// ErrNone means that memory cannot be limited here.
+	ErrNone = errors.New("no memory cgroup can be made")
+	// ErrName means that no group has such a name.
+	ErrName = errors.New("not an absolute path below /")
+)
 
 // processesFile lists the processes of a group, and takes those that are to move there.
 const processesFile = "cgroup.procs"
@@ -44,10 +48,10 @@ type Parent struct {
 // Open finds the hierarchy below root (DefaultRoot, unless it is mounted elsewhere) and makes the parent group, named by
 // an absolute path in the hierarchy, such as "/safetmp-volume".
 //
-// Errors: ErrNone.
+// Errors: ErrNone, ErrName.
 func Open(root, parent string) (*Parent, error) {
 	if !filepath.IsAbs(parent) || filepath.Clean(parent) != parent || parent == "/" {
-		return nil, fmt.Errorf("%w: %q is not an absolute path below /", ErrNone, parent)
+		return nil, fmt.Errorf("%.256q: %w", parent, ErrName)
 	}
 	controllers, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
 	unified := err == nil

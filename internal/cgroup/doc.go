@@ -26,7 +26,7 @@
 //
 // # Errors
 //
-// ErrNone: there is no hierarchy that limits memory, or it may not be changed. Everything else is an error of the
+// ErrNone: there is no hierarchy that limits memory, or it may not be changed. ErrName: the parent has no such name. Everything else is an error of the
 // kernel's files.
 //
 // # Kernel behaviour
