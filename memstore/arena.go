@@ -207,13 +207,31 @@ func (a *arena) wipe(refs []pageRef) {
 func (a *arena) trim() (more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for n := a.idleLow - a.keep; n > 0 && a.table.lens[idleSlabs] > a.keep && a.free-a.promised >= int64(a.table.perSlab); n-- {
+	if !a.dropIdleLocked(a.idleLow-a.keep, a.keep) {
+		return false
+	}
+	a.idleLow = a.table.lens[idleSlabs]
+	return a.idleLow > a.keep
+}
+
+// giveBack gives every idle slab back to the kernel, as far as nothing is promised from it.
+func (a *arena) giveBack() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.dropIdleLocked(a.table.lens[idleSlabs], 0)
+	a.idleLow = a.table.lens[idleSlabs]
+}
+
+// dropIdleLocked gives up to n idle slabs back as long as more than keep are idle, and reports whether the kernel took them.
+//
+// Preconditions: mu is held; it is released and taken again.
+func (a *arena) dropIdleLocked(n, keep int) bool {
+	for ; n > 0 && a.table.lens[idleSlabs] > keep && a.free-a.promised >= int64(a.table.perSlab); n-- {
 		if !a.dropLocked(a.table.pop(idleSlabs)) {
 			return false
 		}
 	}
-	a.idleLow = a.table.lens[idleSlabs]
-	return a.idleLow > a.keep
+	return true
 }
 
 // maxGuarded bounds how many absent slabs are made inaccessible again. Each may split a mapping in two, and a process has only

@@ -14,7 +14,7 @@
 //
 // Reading and writing cost the same at any offset of any file; growing copies nothing; a hole costs nothing. Memory beyond the
 // data is below 5% for files of a page and well below 1% for large ones, plus up to Config.IdleSlabs slabs of 2 MiB kept for
-// reuse. What is idle beyond those goes back to the kernel within about half a second.
+// reuse. What is idle beyond those goes back to the kernel within about half a second, and those with GiveBack.
 //
 // With Config.Encrypt contents lie in the arena encrypted: AES-256-GCM of the standard library for each page, under a random key of
 // the blob's own, which is made with its first page and destroyed with its last, before anything is overwritten. The nonce is a

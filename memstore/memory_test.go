@@ -98,6 +98,29 @@ func TestNoIdleSlabIsKeptWhenNoneIsWanted(t *testing.T) {
 	assert.Zero(t, kernelView(t, s).rss)
 }
 
+// A store at rest keeps nothing for the next file, and what it holds stays.
+func TestGiveBack(t *testing.T) {
+	s := memstoretest.New(t, memstore.Config{Limit: 64 * mib})
+	kept, gone := s.NewBlob(0), s.NewBlob(0)
+	write(t, kept, pattern(page), 0)
+	write(t, gone, pattern(10*mib), 0)
+	gone.Free()
+	require.Eventually(t, func() bool { return s.Usage().Wiping == 0 }, 10*time.Second, time.Millisecond)
+	require.GreaterOrEqual(t, kernelView(t, s).rss, memstore.Bytes(10*mib), "kept for the next file")
+	s.GiveBack()
+	assert.EqualValues(t, memstore.SlabSize, kernelView(t, s).rss)
+	assert.EqualValues(t, memstore.SlabSize, s.Usage().Resident)
+	assert.Equal(t, pattern(page), read(t, kept, page, 0))
+	again := s.NewBlob(0)
+	write(t, again, pattern(10*mib), 0)
+	assert.Equal(t, pattern(10*mib), read(t, again, 10*mib, 0))
+	require.NoError(t, s.Check())
+	again.Free()
+	kept.Free()
+	s.Close()
+	s.GiveBack()
+}
+
 // Idle slabs are for the next file: a workload that fills and empties files without pause keeps its memory.
 func TestChurnKeepsItsMemory(t *testing.T) {
 	s := memstoretest.New(t, memstore.Config{Limit: 64 * mib, IdleSlabs: -1})

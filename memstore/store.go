@@ -91,6 +91,16 @@ func (s *Store) enter() error {
 
 func (s *Store) leave() { s.life.RUnlock() }
 
+// GiveBack gives memory that holds nothing back to the kernel, that too which Config.IdleSlabs keeps for the next file. It is
+// for a store at rest: the next file has to wait for memory again. After Close it does nothing.
+func (s *Store) GiveBack() {
+	if s.enter() != nil {
+		return
+	}
+	defer s.leave()
+	s.arena.giveBack()
+}
+
 // Progress says how far the overwriting of Close has come: how many bytes of how many. Both are zero before.
 func (s *Store) Progress() (done, total Bytes) {
 	total = Bytes(s.arena.toWipe.Load())

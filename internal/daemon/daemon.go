@@ -179,6 +179,9 @@ func (d *Daemon) awaitUnmount() {
 // Ended is closed when everything is wiped; Report then tells how it went.
 func (d *Daemon) Ended() <-chan struct{} { return d.ended }
 
+// Rest gives the kernel the memory back that is kept for files to come.
+func (d *Daemon) Rest() { d.store.GiveBack() }
+
 // Report tells how the mount ended. Preconditions: Ended is closed.
 func (d *Daemon) Report() control.Report { return d.report }
 

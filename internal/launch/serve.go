@@ -80,7 +80,7 @@ func Serve(ctx context.Context, opts config.Options, ready func(Started) error) 
 	if err := ready(started); err != nil {
 		return d.Shutdown(true)
 	}
-	go lean.Settle(d.Ended())
+	go lean.Settle(d.Ended(), d.Rest)
 	select {
 	case <-d.Ended():
 		return d.Report(), nil

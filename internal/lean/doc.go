@@ -2,7 +2,8 @@
 //
 // Purpose. A machine may have hundreds of mounts, each with a daemon and a watcher. Most of the resident memory of such a
 // process after its start, and after work, are pages of the program's file; Shrink gives them back, and what the heap does not need.
-// Settle does so whenever work has ended.
+// Settle does so whenever work has ended, starting included, whose last steps come after a first Shrink, and gives back what comes
+// in at rest.
 //
 // Guarantees. Nothing changes but the speed of what runs next: pages that were given back are mapped again from the page
 // cache when they are touched.

@@ -44,21 +44,34 @@ func TestShrinkLosesNothing(t *testing.T) {
 	assert.Contains(t, someMaps, "VmFlags: rd ex mr mw me")
 }
 
-func TestRestBeginsAfterWorkOnce(t *testing.T) {
+func TestRest(t *testing.T) {
+	const mib = 1 << 20
 	r := rest{last: 100 * time.Millisecond}
-	for i, look := range []struct {
-		used   time.Duration
-		begins bool
+	for i, at := range []struct {
+		used  time.Duration
+		files int64
+		want  change
 	}{
-		{101 * time.Millisecond, false}, // nothing was done yet
-		{500 * time.Millisecond, false}, // at work
-		{900 * time.Millisecond, false},
-		{901 * time.Millisecond, true},
-		{902 * time.Millisecond, false}, // at rest already
-		{950 * time.Millisecond, false},
-		{950 * time.Millisecond, true},
+		{101 * time.Millisecond, 4 * mib, nothing}, // nothing was done yet
+		{500 * time.Millisecond, 9 * mib, nothing}, // at work
+		{900 * time.Millisecond, 9 * mib, nothing},
+		{901 * time.Millisecond, 9 * mib, restBegins},
+		{902 * time.Millisecond, 6 * mib, nothing}, // at rest already
+		{903 * time.Millisecond, 8 * mib, pagesCameBack},
+		{950 * time.Millisecond, 9 * mib, nothing},
+		{950 * time.Millisecond, 9 * mib, restBegins},
 	} {
-		assert.Equal(t, look.begins, r.begins(look.used), "look %d", i)
+		assert.Equal(t, at.want, r.look(at.used, at.files), "look %d", i)
 	}
 	assert.Positive(t, processorTime())
+	assert.Positive(t, filePages())
+	assert.EqualValues(t, 42, thirdField([]byte("1907 10 42 1658 0 7 0\n")))
+	assert.Zero(t, thirdField([]byte("1907 10")))
+}
+
+// Pages that were given back are counted no more.
+func TestDropFilePages(t *testing.T) {
+	before := filePages()
+	dropFilePages()
+	assert.Less(t, filePages(), before)
 }
