@@ -31,8 +31,9 @@ const (
 // driver is the driver of Kubernetes in a container as deploy/kubernetes/daemonset.yaml has it. The test does what the
 // kubelet would, and its pods are containers of Docker.
 type driver struct {
-	t       *testing.T
+	t       testing.TB
 	kubelet string // the kubelet's folder on the machine
+	inside  string // that folder as the driver has it
 	flags   []string
 	args    []string
 	node    csi.NodeClient
@@ -40,7 +41,7 @@ type driver struct {
 
 func newDriver(t *testing.T) *driver {
 	t.Helper()
-	d := &driver{t: t, kubelet: filepath.Join(suite.Base, "kubelet")}
+	d := &driver{t: t, kubelet: filepath.Join(suite.Base, "kubelet"), inside: kubeletFolder}
 	// Mounts have to reach the machine from the container: systemd makes all mounts shared, not every machine has it.
 	require.NoError(t, os.MkdirAll(filepath.Join(d.kubelet, "plugins_registry"), 0o755))
 	require.NoError(t, unix.Mount(d.kubelet, d.kubelet, "", unix.MS_BIND, ""))
@@ -48,12 +49,17 @@ func newDriver(t *testing.T) *driver {
 	require.NoError(t, unix.Mount("", d.kubelet, "", unix.MS_SHARED, ""))
 	require.NoError(t, suite.docker.importImage(filepath.Join(pluginFolder(t), "rootfs"), driverImage, "-c", `ENTRYPOINT ["/safetmp-volume"]`))
 	d.readManifest()
-	conn, err := grpc.NewClient("unix://"+filepath.Join(d.kubelet, "plugins/safetmp.csi.safetmp.dev/csi.sock"),
-		grpc.WithTransportCredentials(insecure.NewCredentials()))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	d.node = csi.NewNodeClient(conn)
+	d.connect(filepath.Join(d.kubelet, "plugins/safetmp.csi.safetmp.dev/csi.sock"))
 	return d
+}
+
+// connect makes the client of a socket, which need not be there yet.
+func (d *driver) connect(socket string) {
+	d.t.Helper()
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(d.t, err)
+	d.t.Cleanup(func() { _ = conn.Close() })
+	d.node = csi.NewNodeClient(conn)
 }
 
 // readManifest turns the pod of the DaemonSet into flags of docker.
@@ -109,19 +115,26 @@ func (d *driver) start() (id string) {
 	args := append(append([]string{"run", "-d"}, d.flags...), driverImage)
 	id = suite.docker.do(d.t, append(args, d.args...)...)
 	d.t.Cleanup(func() { _, _ = suite.docker.try("rm", "-f", id) })
-	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
-	defer cancel()
-	info, err := d.node.NodeGetInfo(ctx, &csi.NodeGetInfoRequest{}, grpc.WaitForReady(true))
-	require.NoError(d.t, err)
+	info := d.info()
 	assert.Equal(d.t, "node", info.GetNodeId())
 	assert.EqualValues(d.t, 100, info.GetMaxVolumesPerNode())
 	return id
 }
 
+// info is what the driver says of itself, once it answers.
+func (d *driver) info() *csi.NodeGetInfoResponse {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
+	defer cancel()
+	info, err := d.node.NodeGetInfo(ctx, &csi.NodeGetInfoRequest{}, grpc.WaitForReady(true))
+	require.NoError(d.t, err)
+	return info
+}
+
 // publish publishes a volume for a pod, and returns where it is on the machine.
 func (d *driver) publish(id string) string {
 	d.t.Helper()
-	_, err := d.node.NodePublishVolume(d.t.Context(), publishRequest(id, d.target(id, kubeletFolder)))
+	_, err := d.node.NodePublishVolume(d.t.Context(), publishRequest(id, d.target(id, d.inside)))
 	require.NoError(d.t, err)
 	return d.target(id, d.kubelet)
 }
@@ -146,7 +159,7 @@ func (d *driver) target(id, kubelet string) string {
 
 func (d *driver) unpublish(id string) {
 	d.t.Helper()
-	_, err := d.node.NodeUnpublishVolume(d.t.Context(), &csi.NodeUnpublishVolumeRequest{VolumeId: id, TargetPath: d.target(id, kubeletFolder)})
+	_, err := d.node.NodeUnpublishVolume(d.t.Context(), &csi.NodeUnpublishVolumeRequest{VolumeId: id, TargetPath: d.target(id, d.inside)})
 	require.NoError(d.t, err)
 	assert.NoDirExists(d.t, d.target(id, d.kubelet))
 }

@@ -167,7 +167,7 @@ func (e *engine) exec(t *testing.T, id, script string) string {
 }
 
 // create creates a volume and removes it with the test.
-func (e *engine) create(t *testing.T, name string, options ...string) {
+func (e *engine) create(t testing.TB, name string, options ...string) {
 	t.Helper()
 	args := []string{"volume", "create", "--driver", suite.driver}
 	for _, o := range options {
@@ -178,7 +178,7 @@ func (e *engine) create(t *testing.T, name string, options ...string) {
 }
 
 // remove removes a volume that may be gone.
-func (e *engine) remove(t *testing.T, name string) {
+func (e *engine) remove(t testing.TB, name string) {
 	t.Helper()
 	out, err := e.try("volume", "rm", name)
 	if err != nil {
