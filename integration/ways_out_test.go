@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -198,7 +199,9 @@ func TestUmountProgress(t *testing.T) {
 				cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 				require.NoError(t, cmd.Start())
 				require.NoError(t, slave.Close())
+				atOnce := slowDown(t, m.pid)
 				err = cmd.Wait()
+				atOnce()
 				out = drain(master)
 			} else {
 				out, err = boundedOutput(cmd, stopBound)
@@ -210,6 +213,24 @@ func TestUmountProgress(t *testing.T) {
 			m.gone(t)
 		})
 	}
+}
+
+// slowDown suspends a process again and again, so that what is over in an instant on a fast machine can be watched. It
+// runs at its own speed again, if it is still there, once the returned function was called.
+func slowDown(t *testing.T, pid int) (end func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for !closed(quit) {
+			_ = unix.Kill(pid, unix.SIGSTOP)
+			time.Sleep(20 * time.Millisecond)
+			_ = unix.Kill(pid, unix.SIGCONT)
+			time.Sleep(3 * time.Millisecond)
+		}
+	}()
+	end = sync.OnceFunc(func() { close(quit); <-done })
+	t.Cleanup(end)
+	return end
 }
 
 // drain reads what was written to a terminal whose other end is closed.
