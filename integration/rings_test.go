@@ -148,19 +148,6 @@ func (m *live) ends(t testing.TB) {
 	m.gone(t)
 }
 
-// rings counts the io_uring instances of the daemon.
-func (m *live) rings(t testing.TB) (n int) {
-	t.Helper()
-	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", m.pid))
-	require.NoError(t, err)
-	for _, link := range links {
-		if target, _ := os.Readlink(link); target == "anon_inode:[io_uring]" {
-			n++
-		}
-	}
-	return n
-}
-
 // TestRings: one queue for each processor that may ever be, and none left.
 func TestRings(t *testing.T) {
 	offerRings(t)
@@ -169,14 +156,14 @@ func TestRings(t *testing.T) {
 		code, out := m.mount(plainly, transport)
 		require.Zero(t, code, out)
 		assert.Equal(t, "uring", m.answers(t))
-		assert.GreaterOrEqual(t, m.rings(t), runtime.NumCPU())
+		assert.GreaterOrEqual(t, hosttest.Rings(t, m.pid), runtime.NumCPU())
 		m.ends(t)
 	}
 	m := ringMount(t)
 	code, out := m.mount(plainly, "dev")
 	require.Zero(t, code, out)
 	assert.Equal(t, "dev", m.answers(t))
-	assert.Zero(t, m.rings(t))
+	assert.Zero(t, hosttest.Rings(t, m.pid))
 	m.ends(t)
 }
 

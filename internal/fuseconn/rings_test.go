@@ -2,7 +2,6 @@ package fuseconn
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"safetmp/internal/hosttest"
 	"safetmp/internal/uring"
 )
 
@@ -40,19 +40,6 @@ func within(t *testing.T, what string, do func()) {
 	case <-time.After(answerBound):
 		require.Fail(t, "a hang", what)
 	}
-}
-
-// ringFiles counts the io_uring instances of this process.
-func ringFiles(t *testing.T) (n int) {
-	t.Helper()
-	links, err := filepath.Glob("/proc/self/fd/*")
-	require.NoError(t, err)
-	for _, link := range links {
-		if target, _ := os.Readlink(link); target == "anon_inode:[io_uring]" {
-			n++
-		}
-	}
-	return n
 }
 
 // TestRingsRefusedAfterInit: the kernel offers rings, INIT agrees, and then the
@@ -88,7 +75,7 @@ func TestRingsRefusedAfterInit(t *testing.T) {
 			require.NoError(t, unix.Shutdown(kernel, unix.SHUT_RDWR))
 			within(t, "threads that serve", c.left.Wait)
 			within(t, "Close", func() { assert.NoError(t, c.Close()) })
-			assert.Eventually(t, func() bool { return ringFiles(t) == 0 }, answerBound, time.Millisecond)
+			assert.Eventually(t, func() bool { return hosttest.Rings(t, os.Getpid()) == 0 }, answerBound, time.Millisecond)
 		})
 	}
 }
@@ -110,9 +97,9 @@ func TestRingsOfManyProcessors(t *testing.T) {
 				assert.NoError(t, err)
 			})
 			require.NotNil(t, r)
-			assert.Equal(t, 24, ringFiles(t))
+			assert.Equal(t, 24, hosttest.Rings(t, os.Getpid()))
 			within(t, "the end", func() { end(r) })
-			assert.Eventually(t, func() bool { return ringFiles(t) == 0 }, answerBound, time.Millisecond)
+			assert.Eventually(t, func() bool { return hosttest.Rings(t, os.Getpid()) == 0 }, answerBound, time.Millisecond)
 		})
 	}
 }
@@ -136,6 +123,6 @@ func TestRingsWithoutDescriptors(t *testing.T) {
 			assert.ErrorIs(t, err, unix.EMFILE)
 		})
 		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old))
-		assert.Eventually(t, func() bool { return ringFiles(t) == 0 }, answerBound, time.Millisecond)
+		assert.Eventually(t, func() bool { return hosttest.Rings(t, os.Getpid()) == 0 }, answerBound, time.Millisecond)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -80,6 +81,19 @@ func StatusKiB(t testing.TB, pid int, field string) (kib int) {
 	_, err = fmt.Sscanf(rest, "%d kB", &kib)
 	require.NoError(t, err)
 	return kib
+}
+
+// Rings counts the io_uring instances that a process has open.
+func Rings(t testing.TB, pid int) (n int) {
+	t.Helper()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	require.NoError(t, err)
+	for _, link := range links {
+		if target, _ := os.Readlink(link); target == "anon_inode:[io_uring]" {
+			n++
+		}
+	}
+	return n
 }
 
 // ExitStatus is the status as a shell shows it: 128+n for signal n, -1 if the program did not run.
