@@ -156,15 +156,21 @@ func countCopies(t *testing.T, mount string, readable bool, opts mountOption) []
 
 	require.NoError(t, as(s.m.owner, func() error { return os.WriteFile(s.path, s.content.fill(secretSize), 0o600) }))
 	require.NoError(t, unix.Kill(s.m.pid, unix.SIGTERM))
+	return []row{exists, deleted, s.atExit(t, hold, mount, "ended")}
+}
+
+// atExit waits until the daemon has ended the mount, finds that it holds nothing of the files, and lets it exit.
+func (s *secrets) atExit(t *testing.T, hold *exitHold, mount, situation string) row {
+	t.Helper()
 	hold.wait(t)
-	ended := s.row(t, mount, "ended")
-	assert.Zero(t, ended.content, "contents when the daemon exits")
-	assert.Zero(t, ended.attribute, "attributes when the daemon exits")
-	assert.Zero(t, ended.name, "names when the daemon exits")
+	left := s.row(t, mount, situation)
+	assert.Zero(t, left.content, "contents when the daemon exits")
+	assert.Zero(t, left.attribute, "attributes when the daemon exits")
+	assert.Zero(t, left.name, "names when the daemon exits")
 	hold.release()
 	<-s.m.exited
 	s.m.expectExit = true
-	return []row{exists, deleted, ended}
+	return left
 }
 
 // TestEncryptedWaysOut: on each way out nothing of an encrypted mount's files is
@@ -204,12 +210,7 @@ func TestEncryptedWaysOut(t *testing.T) {
 			s := newSecrets(t, options("encrypt=on"), hold.option(), environ("SAFETMP_TEST_PANIC_NAME=boom"), mountedBy(by))
 			require.NoError(t, as(s.m.owner, func() error { return os.WriteFile(s.m.dir+"/held", s.content.fill(5000), 0o600) }))
 			leave(t, s.m)
-			hold.wait(t)
-			left := s.row(t, "encrypted", name)
-			assert.Zero(t, left.content+left.attribute+left.name)
-			hold.release()
-			<-s.m.exited
-			s.m.expectExit = true
+			s.atExit(t, hold, "encrypted", name)
 		})
 	}
 }
@@ -244,12 +245,7 @@ func TestSecretKeyMemory(t *testing.T) {
 			require.NoError(t, err, out)
 			assert.Regexp(t, `keys: +in memory that is secret`, out)
 			require.NoError(t, unix.Kill(s.m.pid, unix.SIGTERM))
-			hold.wait(t)
-			left := s.row(t, "secret", "ended")
-			assert.Zero(t, left.content+left.attribute+left.name)
-			hold.release()
-			<-s.m.exited
-			s.m.expectExit = true
+			s.atExit(t, hold, "secret", "ended")
 		})
 	}
 }
